@@ -1,0 +1,153 @@
+"""AnalysisTemplate and ClusterAnalysisTemplate: what is measured during a rollout and how it is judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from steersman.api.duration import Duration
+from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, ApiModel
+
+ARG_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+
+
+class Argument(ApiModel):
+    """A value for `{{args.<name>}}` in a template's queries; it is escaped for a PromQL string."""
+
+    name: Annotated[str, Field(pattern=ARG_NAME)]
+    value: Annotated[str | None, Field(max_length=1024)] = None
+    """The value; in a template it is the default, and an argument without one must be given by the ModelDeployment."""
+
+
+class PrometheusProvider(ApiModel):
+    """Where a metric's queries are sent."""
+
+    address: Annotated[str | None, Field(pattern=r"^https?://[^\s@]+$", max_length=2048)] = None
+    """Base URL of a Prometheus-compatible HTTP API; default: the operator's own setting. No user information in it."""
+
+
+class ThresholdJudge(ApiModel):
+    """Passes while one query's value lies in [min, max]; bounds are inclusive, either may be left open.
+
+    The range form follows Flagger's thresholdRange.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "has(self.min) || has(self.max)", "message": "a threshold needs min, max or both"},
+                {
+                    "rule": "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
+                    "message": "min must not be above max",
+                },
+            ]
+        }
+    )
+
+    query: Annotated[str, Field(min_length=1, max_length=8192)]
+    """PromQL giving a scalar or one series. Placeholders: {{namespace}}, {{deployment}}, {{candidate}}, {{stable}}
+    (revision names), {{args.x}} inside double-quoted strings; {{window}} (time since the rollout's first look, at least the
+    interval) as a duration."""
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> ThresholdJudge:
+        if self.min is None and self.max is None:
+            raise ValueError("a threshold needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
+
+
+class SequentialJudge(ApiModel):
+    """An anytime-valid test that the candidate fails no more often than stable does at the same time.
+
+    Needs no threshold. The chance of a false alarm over a whole rollout is at most alpha, however often it looks.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.failures) != has(self.successes)",
+                    "message": "give exactly one of failures and successes",
+                }
+            ]
+        }
+    )
+
+    requests: Annotated[str, Field(min_length=1, max_length=2048)]
+    """Selector of a counter of all requests, e.g. steersman_requests_total. Its series must carry the labels `namespace` and
+    `steersman_dev_revision`."""
+    failures: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
+    """Selector of the counter of failed requests, e.g. steersman_requests_total{code=~"5.."}."""
+    successes: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
+    """Instead of failures: selector of the good ones, e.g. a histogram's bucket at the latency objective."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Upper bound of the probability that an equally good candidate is aborted during a whole rollout."""
+    min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> SequentialJudge:
+        if (self.failures is None) == (self.successes is None):
+            raise ValueError("give exactly one of failures and successes")
+        return self
+
+
+class Metric(ApiModel):
+    """One measured quantity and its judge."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.threshold) != has(self.sequential)",
+                    "message": "give exactly one judge: threshold or sequential",
+                }
+            ]
+        }
+    )
+
+    name: Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
+    prometheus: PrometheusProvider = PrometheusProvider()
+    threshold: ThresholdJudge | None = None
+    sequential: SequentialJudge | None = None
+    interval: Duration | None = None
+    """Time between measurements; default: the analysis' interval."""
+    initial_delay: Duration | None = None
+    """Time from the first weight above zero to the first measurement; default none."""
+    failure_limit: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Failed threshold measurements that are tolerated before the analysis fails."""
+    count: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Passing measurements that a pre- or post-promotion analysis needs; background analysis ignores it."""
+    dry_run: bool = False
+    """Measure and report, but never hold or abort."""
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> Metric:
+        if (self.threshold is None) == (self.sequential is None):
+            raise ValueError("give exactly one judge: threshold or sequential")
+        return self
+
+
+class AnalysisTemplateSpec(ApiModel):
+    """Metrics that a ModelDeployment can refer to by the template's name."""
+
+    args: Annotated[list[Argument], Field(max_length=32)] = []
+    metrics: Annotated[list[Metric], Field(min_length=1, max_length=20)]
+
+
+class AnalysisTemplate(ApiModel):
+    """A template in a namespace or, as ClusterAnalysisTemplate, for every namespace."""
+
+    metadata: dict[str, Any]
+    spec: AnalysisTemplateSpec
+
+
+class TemplateRef(ApiModel):
+    """Reference to an AnalysisTemplate of the same namespace or, when there is none, a ClusterAnalysisTemplate."""
+
+    name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]

@@ -1,0 +1,111 @@
+"""Condition types and the reasons they and the events give. Each reason is documented in docs/reference/conditions.md."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from steersman.api.meta import ApiModel, Timestamp
+
+
+class ConditionType(StrEnum):
+    """What a condition of a ModelDeployment or ModelRegistry is about."""
+
+    READY = "Ready"
+    """The revision that the spec asks for is stable, available and receives all traffic."""
+    AVAILABLE = "Available"
+    """The stable revision has the pods that its share of traffic needs."""
+    PROGRESSING = "Progressing"
+    """A rollout is under way and advances."""
+    ACCEPTED = "Accepted"
+    """The spec and everything that it refers to is valid."""
+    MODEL_RESOLVED = "ModelResolved"
+    """The registry has answered which model version the spec means."""
+    ANALYSIS_PASSING = "AnalysisPassing"
+    """The analysis of the current rollout passes; Unknown while there is no evidence."""
+    TRAFFIC_ROUTED = "TrafficRouted"
+    """The routing object carries the intended weights and its controller accepted them."""
+    REACHABLE = "Reachable"
+    """A ModelRegistry's server answers."""
+
+
+class Reason(StrEnum):
+    """CamelCase reasons of conditions and events."""
+
+    # Accepted
+    ACCEPTED = "Accepted"
+    INVALID_SPEC = "InvalidSpec"
+    RUNTIME_NOT_FOUND = "RuntimeNotFound"
+    RUNTIME_INVALID = "RuntimeInvalid"
+    POD_SECURITY_VIOLATION = "PodSecurityViolation"
+    TEMPLATE_NOT_FOUND = "AnalysisTemplateNotFound"
+    TEMPLATE_INVALID = "AnalysisTemplateInvalid"
+    REGISTRY_NOT_FOUND = "RegistryNotFound"
+    # ModelResolved
+    RESOLVED = "Resolved"
+    RESOLVING = "Resolving"
+    REGISTRY_UNREACHABLE = "RegistryUnreachable"
+    REGISTRY_UNAUTHORIZED = "RegistryUnauthorized"
+    REGISTRY_ERROR = "RegistryError"
+    CREDENTIALS_NOT_FOUND = "CredentialsNotFound"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    VERSION_NOT_FOUND = "VersionNotFound"
+    ALIAS_NOT_FOUND = "AliasNotFound"
+    NO_MATCHING_VERSION = "NoMatchingVersion"
+    # Progressing and events of a rollout
+    INITIALIZING = "Initializing"
+    ROLLOUT_STARTED = "RolloutStarted"
+    ROLLOUT_PROGRESSING = "RolloutProgressing"
+    WEIGHT_SET = "WeightSet"
+    PAUSED = "Paused"
+    RESUMED = "Resumed"
+    AWAITING_PROMOTION = "AwaitingPromotion"
+    AWAITING_ANALYSIS = "AwaitingAnalysis"
+    PROMOTED = "Promoted"
+    ROLLOUT_COMPLETE = "RolloutComplete"
+    ROLLOUT_ABORTED = "RolloutAborted"
+    ROLLOUT_CANCELLED = "RolloutCancelled"
+    ROLLOUT_SUPERSEDED = "RolloutSuperseded"
+    ROLLED_BACK = "RolledBack"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    QUARANTINED = "Quarantined"
+    SCALED_DOWN = "ScaledDown"
+    # Actions
+    ABORTED_BY_USER = "AbortedByUser"
+    RETRIED = "Retried"
+    ACTION_IGNORED = "ActionIgnored"
+    # AnalysisPassing
+    ANALYSIS_PASSING = "AnalysisPassing"
+    ANALYSIS_FAILED = "AnalysisFailed"
+    ANALYSIS_INCONCLUSIVE = "AnalysisInconclusive"
+    ANALYSIS_ERROR = "AnalysisError"
+    NO_ANALYSIS = "NoAnalysis"
+    INCONCLUSIVE_LIMIT_EXCEEDED = "InconclusiveLimitExceeded"
+    # Available
+    MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
+    MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+    # TrafficRouted
+    WEIGHTS_APPLIED = "WeightsApplied"
+    WEIGHTS_PENDING = "WeightsPending"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    NO_STABLE_REVISION = "NoStableRevision"
+    # Reachable
+    REACHABLE = "Reachable"
+
+
+class ConditionStatus(StrEnum):
+    """Tri-state of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """A metav1.Condition."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str = ""
+    last_transition_time: Timestamp
+    observed_generation: int = 0

@@ -1,0 +1,102 @@
+"""ModelDeployment: which model to serve, and how a new version of it may reach the users."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from steersman.api.analysis import Argument, TemplateRef
+from steersman.api.duration import Duration
+from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
+from steersman.api.runtime import FreeForm, RuntimeRef
+from steersman.api.status import ModelDeploymentStatus
+from steersman.api.strategy import Canary, Strategy
+from steersman.api.traffic import ServiceTraffic, Traffic
+
+VERSION_PATTERN = r"^[1-9][0-9]{0,9}$"
+
+
+class ModelSource(ApiModel):
+    """A registered model and which of its versions is meant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "(has(self.version) ? 1 : 0) + (has(self.alias) ? 1 : 0) + (has(self.tags) ? 1 : 0) == 1",
+                    "message": "give exactly one of version, alias and tags",
+                }
+            ]
+        }
+    )
+
+    registry: Annotated[str | None, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = None
+    """A ModelRegistry of the same namespace; default: the operator's own registry setting."""
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    """Name of the registered model."""
+    version: Annotated[str | None, Field(pattern=VERSION_PATTERN)] = None
+    """A fixed version."""
+    alias: Annotated[str | None, Field(min_length=1, max_length=255)] = None
+    """A registry alias such as champion; when it moves, the version that it names is rolled out."""
+    tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=16)] = None
+    """The newest version that carries all of these tags."""
+
+    @model_validator(mode="after")
+    def _one_selector(self) -> ModelSource:
+        if sum(selector is not None for selector in (self.version, self.alias, self.tags)) != 1:
+            raise ValueError("give exactly one of version, alias and tags")
+        return self
+
+
+class InconclusiveAction(StrEnum):
+    """What follows when an analysis stays inconclusive for too long."""
+
+    PAUSE = "Pause"
+    ABORT = "Abort"
+
+
+class Inconclusive(ApiModel):
+    """The limit on holding a step for lack of evidence (no data, too few requests, a metric server that is down)."""
+
+    after: Duration = 600.0
+    """How long a step is held before the action is taken."""
+    action: InconclusiveAction = InconclusiveAction.PAUSE
+    """Pause: wait for somebody to say promote or abort. Abort: back to stable."""
+
+
+class Analysis(ApiModel):
+    """What is measured in the background from the candidate's first request to its promotion."""
+
+    templates: Annotated[list[TemplateRef], Field(max_length=10)] = []
+    args: Annotated[list[Argument], Field(max_length=32)] = []
+    interval: Annotated[Duration, Field(ge=1.0)] = 15.0
+    """Time between measurements; at least 1s."""
+    inconclusive: Inconclusive = Inconclusive()
+
+
+class ModelDeploymentSpec(ApiModel):
+    """The desired state; Steersman never writes it."""
+
+    model: ModelSource
+    runtime: RuntimeRef = RuntimeRef()
+    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Pods of the stable revision."""
+    pod_template: FreeForm = {}
+    """Strategic-merge overlay on the runtime's pod template."""
+    traffic: Traffic = Traffic(service=ServiceTraffic())
+    strategy: Strategy = Strategy(canary=Canary())
+    analysis: Analysis = Analysis()
+    progress_deadline: Duration = 600.0
+    """How long the candidate's pods, or the route, may take before the rollout is aborted."""
+    paused: bool = False
+    """Hold the rollout where it is; analysis goes on and may still abort."""
+
+
+class ModelDeployment(ApiModel):
+    """A model in production."""
+
+    metadata: dict[str, Any]
+    spec: ModelDeploymentSpec
+    status: ModelDeploymentStatus = ModelDeploymentStatus()

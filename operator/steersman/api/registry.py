@@ -1,0 +1,40 @@
+"""ModelRegistry: an MLflow server and how to reach it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from steersman.api.conditions import Condition
+from steersman.api.duration import Duration
+from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
+
+
+class CredentialsRef(ApiModel):
+    """A Secret of the same namespace with the keys `username` and `password`, or `token`."""
+
+    secret_name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
+
+
+class MLflowServer(ApiModel):
+    """An MLflow tracking server with its model registry."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=2048)]
+    """Base URL as seen from the operator and from the model pods, without user information."""
+    credentials: CredentialsRef | None = None
+
+
+class ModelRegistrySpec(ApiModel):
+    """Where model versions come from."""
+
+    mlflow: MLflowServer
+    poll_interval: Duration = 15.0
+    """Time between looks at each alias, version or tag set in use; jittered by a tenth."""
+
+
+class ModelRegistryStatus(ApiModel):
+    """What the operator saw of the registry."""
+
+    observed_generation: int = 0
+    conditions: list[Condition] = []

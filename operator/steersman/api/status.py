@@ -1,0 +1,279 @@
+"""Status of a ModelDeployment: the operator's whole memory. Intent is written here before it is acted on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from steersman.api.conditions import Condition
+from steersman.api.meta import ApiModel, Timestamp
+
+
+class Phase(StrEnum):
+    """The one word for where a ModelDeployment stands."""
+
+    PENDING = "Pending"
+    """Nothing serves yet and nothing is being started: see the conditions."""
+    INITIALIZING = "Initializing"
+    """The first revision is starting."""
+    PROGRESSING = "Progressing"
+    """A rollout advances."""
+    PAUSED = "Paused"
+    """A rollout waits for a person."""
+    ROLLING_BACK = "RollingBack"
+    """Traffic is on its way back to stable."""
+    HEALTHY = "Healthy"
+    """The revision that the spec asks for serves all traffic."""
+    DEGRADED = "Degraded"
+    """Stable serves, but the revision that the spec asks for does not: it failed, or cannot be known."""
+
+
+class StrategyName(StrEnum):
+    """How a rollout moves traffic."""
+
+    INITIAL = "initial"
+    """The first revision: no stable to compare with, so no steps."""
+    CANARY = "canary"
+    BLUE_GREEN = "blueGreen"
+
+
+class RolloutPhase(StrEnum):
+    """Where a rollout stands."""
+
+    STARTING = "Starting"
+    """The candidate's first pods start."""
+    STEPPING = "Stepping"
+    """Canary: the current step is carried out."""
+    PRE_PROMOTION = "PrePromotion"
+    """Blue-green: analysis of the preview, then the wait for promotion."""
+    PROMOTING = "Promoting"
+    """The candidate is scaled up fully and receives all traffic."""
+    POST_PROMOTION = "PostPromotion"
+    """Blue-green: analysis after the switch."""
+    ABORTING = "Aborting"
+    """Traffic returns to stable."""
+
+
+class Outcome(StrEnum):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted"
+    ABORTED = "Aborted"
+    """Analysis, deadline or a person ended it; the revision is quarantined."""
+    SUPERSEDED = "Superseded"
+    """A newer revision took its place."""
+    CANCELLED = "Cancelled"
+    """The spec went back to stable, or what it asked for vanished."""
+
+
+class MeasurementPhase(StrEnum):
+    """Result of one measurement."""
+
+    PASS = "Pass"  # noqa: S105
+    FAIL = "Fail"
+    INCONCLUSIVE = "Inconclusive"
+    """No data, not a number, or too few samples."""
+    ERROR = "Error"
+    """The query itself failed."""
+
+
+class AnalysisStage(StrEnum):
+    """Which analysis of a rollout this is."""
+
+    BACKGROUND = "background"
+    PRE_PROMOTION = "prePromotion"
+    POST_PROMOTION = "postPromotion"
+
+
+class Measurement(ApiModel):
+    """One look at one metric."""
+
+    at: Timestamp
+    phase: MeasurementPhase
+    value: float | None = None
+    """Threshold: the measured value. Sequential: the evidence (mixture likelihood ratio) so far."""
+    message: str = ""
+
+
+class SequentialStatus(ApiModel):
+    """Everything the sequential judge needs to go on after a restart, and to redo its decision by hand."""
+
+    log_likelihood_ratios: list[float] = []
+    """Natural logarithm per odds ratio of the mixture, summed over all looks."""
+    evidence: float = 1.0
+    """The mixture's likelihood ratio; the rollout is aborted when it exceeds 1/alpha. Capped at 1e12."""
+    candidate_requests: float = 0
+    candidate_failures: float = 0
+    stable_requests: float = 0
+    stable_failures: float = 0
+    requests_since_weight: float = 0
+    """Candidate's requests since the last weight change."""
+    reference_requests: float | None = None
+    """Stable's requests before a blue-green switch, the baseline when stable has no traffic of its own."""
+    reference_failures: float | None = None
+
+
+class MetricStatus(ApiModel):
+    """Where one metric stands."""
+
+    name: str
+    """<template>/<metric>"""
+    phase: MeasurementPhase = MeasurementPhase.INCONCLUSIVE
+    """Of the latest look."""
+    message: str = ""
+    first_look_at: Timestamp | None = None
+    """Start of the evidence: counts begin here."""
+    last_look_at: Timestamp | None = None
+    """Evaluation time of the latest look that was answered."""
+    last_attempt_at: Timestamp | None = None
+    """Evaluation time of the latest look, answered or not."""
+    last_conclusive_at: Timestamp | None = None
+    """Evaluation time of the latest Pass or Fail."""
+    passes: int = 0
+    failures: int = 0
+    inconclusive: int = 0
+    errors: int = 0
+    sequential: SequentialStatus | None = None
+    measurements: list[Measurement] = []
+    """The latest ten."""
+
+
+class AnalysisStatus(ApiModel):
+    """An analysis under way or the last one of a rollout."""
+
+    stage: AnalysisStage = AnalysisStage.BACKGROUND
+    started_at: Timestamp
+    metrics: list[MetricStatus] = []
+    inconclusive_since: Timestamp | None = None
+    """Since when the rollout is held for lack of evidence."""
+
+
+class ResolvedModel(ApiModel):
+    """The pinned model version that the spec means."""
+
+    registry: str = ""
+    name: str
+    selector: str
+    """How the spec chose it: `version 7`, `alias champion` or `tags a=b`."""
+    version: str
+    model_id: str | None = None
+    """MLflow's logged model id, when the version has one."""
+    run_id: str | None = None
+    resolved_at: Timestamp
+
+
+class RevisionStatus(ApiModel):
+    """An immutable snapshot of model version and pod template, and its pods."""
+
+    name: str
+    version: str
+    replicas: int = 0
+    """Pods intended."""
+    available_replicas: int = 0
+    """Pods that are ready: model loaded, smoke request passed."""
+
+
+class RevisionWeight(ApiModel):
+    """Share of traffic intended for a revision, in percent."""
+
+    revision: str
+    weight: Annotated[int, Field(ge=0, le=100)]
+
+
+class RetiringRevision(ApiModel):
+    """A revision without traffic that keeps its pods for the scale-down delay."""
+
+    revision: str
+    scale_down_at: Timestamp
+
+
+class RolloutStatus(ApiModel):
+    """The rollout under way."""
+
+    revision: str
+    version: str
+    strategy: StrategyName
+    phase: RolloutPhase
+    started_at: Timestamp
+    generation: int = 0
+    """metadata.generation that the rollout was started for."""
+    step: int = 0
+    """Index of the current canary step; equal to the number of steps when all are done."""
+    step_started_at: Timestamp
+    """When the current step (or phase) began; deadlines and pauses count from here."""
+    weight_reached_at: Timestamp | None = None
+    """When the route was last seen to carry a new weight; None while a weight is being set."""
+    held: bool = False
+    """An inconclusive analysis passed its limit and the rollout waits for a person."""
+    promote_requested: bool = False
+    """Somebody said promote while the rollout waited."""
+    outcome: Outcome | None = None
+    """Set once the rollout is being ended."""
+    reason: str = ""
+    message: str = ""
+    analysis: AnalysisStatus | None = None
+
+
+class Quarantine(ApiModel):
+    """A revision that failed: not tried again until the spec changes, the registry names another version, or somebody says retry."""
+
+    revision: str
+    version: str
+    generation: int
+    reason: str
+    message: str
+    since: Timestamp
+
+
+class HistoryEntry(ApiModel):
+    """A rollout that ended."""
+
+    revision: str
+    version: str
+    strategy: StrategyName
+    outcome: Outcome
+    reason: str
+    message: str
+    started_at: Timestamp
+    ended_at: Timestamp
+
+
+class ActionStatus(ApiModel):
+    """The last manual action and what came of it."""
+
+    action: str
+    at: Timestamp
+    result: str
+    cleared: bool = False
+    """Whether the annotation was seen to be gone, so that the same word counts anew."""
+
+
+class ModelDeploymentStatus(ApiModel):
+    """What was observed and what is intended."""
+
+    observed_generation: int = 0
+    phase: Phase = Phase.PENDING
+    message: str = ""
+    model: ResolvedModel | None = None
+    stable: RevisionStatus | None = None
+    candidate: RevisionStatus | None = None
+    weights: list[RevisionWeight] = []
+    """Intended weights; they always sum to 100 once a revision serves."""
+    candidate_weight: int = 0
+    step: str = ""
+    """Current step as `2/4`; empty outside a canary."""
+    ready: str = ""
+    """Available and wanted pods of the stable revision as `2/3`."""
+    rollout: RolloutStatus | None = None
+    last_analysis: AnalysisStatus | None = None
+    """The analysis of the last rollout that ended."""
+    retiring: list[RetiringRevision] = []
+    quarantine: Quarantine | None = None
+    paused: bool = False
+    """Paused by hand; spec.paused is the declarative form."""
+    action: ActionStatus | None = None
+    history: list[HistoryEntry] = []
+    """The latest ten rollouts, newest first."""
+    conditions: list[Condition] = []

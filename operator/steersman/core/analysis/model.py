@@ -1,0 +1,114 @@
+"""The words in which analysis speaks with the rest of the core and with metric providers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from steersman.api.analysis import Metric
+from steersman.api.status import AnalysisStage
+
+NAMESPACE_LABEL = "namespace"
+REVISION_LABEL = "steersman_dev_revision"
+"""Labels of every scraped series of a model's pods: the names that a PodMonitor with podTargetLabels gives."""
+
+
+class Part(StrEnum):
+    """Which number of a metric a query asks for."""
+
+    VALUE = "value"
+    REQUESTS = "requests"
+    FAILURES = "failures"
+    SUCCESSES = "successes"
+
+
+@dataclass(frozen=True)
+class MetricQuery:
+    """One instant query. Equal queries of different rollouts are sent once."""
+
+    metric: str
+    """<template>/<metric> that asks."""
+    part: Part
+    address: str | None
+    """Base URL of the server; None for the operator's default."""
+    promql: str
+    at: float
+    """Evaluation time, on the grid of the metric's interval (seconds since the epoch)."""
+    reference: bool = False
+    """Asks for the baseline before a blue-green switch, not for a look."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series of an instant vector; a scalar has no labels."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """The answer to a MetricQuery, or why there is none."""
+
+    query: MetricQuery
+    samples: tuple[Sample, ...] = ()
+    error: str | None = None
+    """Set when the query failed: bad PromQL, server down, timeout, too large."""
+
+
+@dataclass(frozen=True)
+class BoundMetric:
+    """A template's metric with its arguments, as one ModelDeployment uses it."""
+
+    template: str
+    metric: Metric
+    interval: float
+    """Seconds."""
+    args: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """<template>/<metric>, unique within a rollout."""
+        return f"{self.template}/{self.metric.name}"
+
+
+@dataclass(frozen=True)
+class AnalysisContext:
+    """What an analysis has to know of its rollout."""
+
+    namespace: str
+    deployment: str
+    stable: str
+    """Revision name; empty without one."""
+    candidate: str
+    stage: AnalysisStage
+    weight_reached_at: float | None
+    """When the candidate's present weight was seen in the route; None while it is being changed."""
+
+
+class Verdict(StrEnum):
+    """What the analysis as a whole says now."""
+
+    PASSING = "Passing"
+    """Every metric's latest look passed, and passed since the present weight was reached."""
+    PENDING = "Pending"
+    """Nothing is wrong, but some metric has not been looked at since the present weight was reached."""
+    INCONCLUSIVE = "Inconclusive"
+    """A metric's latest look gave no evidence or an error: hold the step."""
+    COMPLETE = "Complete"
+    """Pre- or post-promotion: every metric has its count of passes."""
+    FAILED = "Failed"
+    """Abort."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A verdict and why."""
+
+    verdict: Verdict
+    message: str = ""
+    metric: str | None = None
+    """The metric that decided."""
+    error: bool = False
+    """The verdict is Inconclusive because a query failed."""

@@ -1,0 +1,128 @@
+"""What the shell needs of the outside world; adapters implement it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from steersman.api.conditions import Reason
+from steersman.core.analysis.model import Sample
+
+Manifest = dict[str, Any]
+
+
+class MetricError(Exception):
+    """A metric query was not answered; the message says why and holds no secret."""
+
+
+class MetricProvider(Protocol):
+    """A server that answers instant queries."""
+
+    async def query(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
+        """Evaluate at a moment (seconds since the epoch). Raises MetricError, also on a timeout or too large an answer."""
+        ...
+
+
+class RegistryError(Exception):
+    """A registry did not name a version; the reason says which of the kinds of trouble it is."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """RegistryUnreachable, RegistryUnauthorized, RegistryError, ModelNotFound, VersionNotFound, AliasNotFound or NoMatchingVersion."""
+
+
+@dataclass(frozen=True)
+class VersionSelector:
+    """Which version of a registered model is meant: exactly one of version, alias and tags is set. Hashable."""
+
+    model: str
+    version: str | None = None
+    alias: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RegistryCredentials:
+    """What to authenticate with; never shown."""
+
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version that a registry named."""
+
+    model: str
+    version: str
+    model_id: str | None = None
+    run_id: str | None = None
+
+
+class ModelRegistryClient(Protocol):
+    """A model registry."""
+
+    async def resolve(
+        self, url: str, credentials: RegistryCredentials | None, selector: VersionSelector
+    ) -> ModelVersion:
+        """The version that the selector names now. Raises RegistryError."""
+        ...
+
+
+class Conflict(Exception):  # noqa: N818
+    """The object changed since it was read (HTTP 409)."""
+
+
+class NotFound(Exception):  # noqa: N818
+    """The object, or its kind, is not there (HTTP 404)."""
+
+
+class ApiError(Exception):
+    """The API server refused or failed: status (0 for no answer) and its message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubeClient(Protocol):
+    """The API server, as far as the operator uses it. Manifests are plain dicts; every call has a timeout."""
+
+    async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Manifest:
+        """Read one object. Raises NotFound, ApiError."""
+        ...
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[Manifest]:
+        """Read all pages of a kind. Raises NotFound when the kind is not served, ApiError."""
+        ...
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply under the one field manager, forcing. Raises ApiError."""
+        ...
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        """Write .status of an object guarded by its metadata.resourceVersion. Raises Conflict, NotFound, ApiError."""
+        ...
+
+    async def remove_annotation(self, manifest: Manifest, key: str) -> None:
+        """Remove an annotation while it still has the value that the manifest shows; gone or changed is fine. Raises ApiError."""
+        ...
+
+    async def delete(
+        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+    ) -> None:
+        """Delete (background propagation), only that uid when given; a missing object is fine. Raises ApiError."""
+        ...
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create. Raises Conflict when it exists, ApiError."""
+        ...
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Replace guarded by metadata.resourceVersion (Lease). Raises Conflict, NotFound, ApiError."""
+        ...

@@ -1,0 +1,1 @@
+"""The imperative shell: configuration, the kopf handlers, the workqueue, the reconciler."""
