@@ -1,0 +1,125 @@
+"""``python -m steersman_server.fetch``: download a model version into a directory; the pod's init container.
+
+Environment: MODEL_URI (``models:/<name>/<version>`` or any artifact URI that MLflow knows), MODEL_DIR (default /model),
+MLFLOW_TRACKING_URI and whatever else MLflow's client reads, such as MLFLOW_TRACKING_TOKEN.
+
+The model ends up in ``MODEL_DIR/model``, whole or not at all: it is downloaded beside it and renamed. A second run for
+the same URI downloads nothing, so a URI has to stand for one thing; an alias does not.
+
+A failure is one line on standard error and in the pod's termination log; exit codes are those of
+`steersman_server.fetch_errors.Reason`.
+"""
+
+import gc
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from steersman_server import logs, termination
+from steersman_server.defaults import set_defaults
+from steersman_server.fetch_errors import FetchError, Reason, classify
+from steersman_server.model import FETCHED, MLMODEL
+from steersman_server.redaction import redact
+
+_logger = logging.getLogger("steersman_server.fetch")
+
+SOURCE_FILE = ".steersman-source"
+"""File in the fetched model: the SHA-256 of its URI, which may itself hold credentials."""
+
+_TEMPORARY = ".fetch-"
+
+
+def fetch(uri: str, model_dir: Path) -> Path:
+    """Make ``model_dir/model`` the model at `uri` and return that path.
+
+    Raises `FetchError`; what was in ``model_dir/model`` is then still there.
+    """
+    target = model_dir / FETCHED
+    source = hashlib.sha256(uri.encode()).hexdigest()
+    if _source(target) == source:
+        _logger.info("The model is already there", extra={"fields": {"directory": str(target)}})
+        return target
+    temporary = None
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+        for left_over in model_dir.glob(f"{_TEMPORARY}*"):  # of a fetch that was killed
+            shutil.rmtree(left_over)
+        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=model_dir))
+        downloaded = _download(uri, temporary / "new")
+        if not (downloaded / MLMODEL).is_file():
+            raise FetchError(Reason.NOT_A_MODEL, f"there is no {MLMODEL} file; is it a model that MLflow logged?")
+        (downloaded / SOURCE_FILE).write_text(source)
+        if target.exists():
+            target.rename(temporary / "old")
+        downloaded.rename(target)
+    except OSError as error:
+        raise classify(error) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _source(target: Path) -> str | None:
+    try:
+        return (target / SOURCE_FILE).read_text() if (target / MLMODEL).is_file() else None
+    except OSError:
+        return None
+
+
+def _download(uri: str, destination: Path) -> Path:
+    try:
+        from mlflow.artifacts import download_artifacts
+
+        return Path(download_artifacts(artifact_uri=uri, dst_path=str(destination)))
+    except Exception as error:
+        raise classify(error) from error
+
+
+def _needs_tracking_server(uri: str) -> bool:
+    return uri.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
+
+
+def main() -> int:
+    """Fetch as the environment says; return the exit code."""
+    logs.configure(os.environ.get("LOG_LEVEL", "INFO").upper())
+    uri = os.environ.get("MODEL_URI", "")
+    model_dir = Path(os.environ.get("MODEL_DIR") or "/model")
+    started = time.perf_counter()
+    try:
+        if not uri:
+            raise FetchError(Reason.CONFIGURATION, "MODEL_URI is not set")
+        if _needs_tracking_server(uri) and not os.environ.get("MLFLOW_TRACKING_URI"):
+            raise FetchError(Reason.CONFIGURATION, "MLFLOW_TRACKING_URI is not set")
+        target = fetch(uri, model_dir)
+    except FetchError as error:
+        server = os.environ.get("MLFLOW_TRACKING_URI", "")
+        origin = f"{uri} from {server}" if server and _needs_tracking_server(uri) else uri
+        message = f"{error.reason.word}: cannot fetch {origin}: {error}"
+        termination.report(redact(message))
+        return error.reason.exit_code
+    seconds = round(time.perf_counter() - started, 3)
+    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+    fields = {"uri": redact(uri), "directory": str(target), "bytes": size, "seconds": seconds}
+    _logger.info("Model fetched", extra={"fields": fields})
+    return 0
+
+
+if __name__ == "__main__":
+    gc.disable()
+    # The first process of a container ignores SIGTERM unless it has a handler. What is half downloaded can stay.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+    set_defaults()
+    # A download needs none of these, MLflow runs without them (mlflow-skinny does not have them), and importing them
+    # takes as long as importing the rest of MLflow.
+    sys.modules.update(dict.fromkeys(("numpy", "pandas", "pyarrow", "scipy")))  # type: ignore[arg-type]
+    exit_code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(exit_code)  # not sys.exit: MLflow's download threads may still be waiting for a server
