@@ -1,0 +1,50 @@
+"""A plain Service: it carries no weights, so a canary's share is its share of the pods, and blue-green moves the selector."""
+
+from __future__ import annotations
+
+from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION
+from steersman.api.runtime import HTTP_PORT
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+
+
+class ServiceProvider:
+    """A Service named as the ModelDeployment."""
+
+    exclusive_pods = True
+
+    def render(self, intent: TrafficIntent) -> list[Manifest]:
+        """One Service: on one revision's pods, or on all pods while two revisions have weight."""
+        port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": HTTP_PORT}
+        spec = {"selector": _selector(intent), "ports": [port]}
+        return [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": intent.deployment}, "spec": spec}]
+
+    def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
+        """Settled when the selector is in force and, in a split, no more pods are there than intended."""
+        service = children.get("Service", intent.deployment)
+        if service is None:
+            return TrafficState(False, "the Service is not there yet")
+        if service.get("spec", {}).get("selector") != _selector(intent):
+            return TrafficState(False, "the Service does not select the intended pods yet")
+        for revision, weight in intent.weights:
+            deployment = children.get("Deployment", revision) or {}
+            if weight not in (0, 100) and deployment.get("status", {}).get("replicas", 0) != deployment.get(
+                "spec", {}
+            ).get("replicas"):
+                return TrafficState(False, f"revision {revision} is being scaled")
+        return TrafficState(True)
+
+    def scale(self, replicas: int, weight: int) -> Scale:
+        """The candidate's share in whole pods, at least one; stable keeps the rest, at least one below 100 %."""
+        if weight >= 100:
+            return Scale(replicas, replicas)
+        candidate = min(max(1, round(replicas * weight / 100)), max(1, replicas - 1))
+        return Scale(max(1, replicas - candidate), candidate)
+
+
+def _selector(intent: TrafficIntent) -> dict[str, str]:
+    selector = {LABEL_DEPLOYMENT: intent.deployment}
+    serving = [revision for revision, weight in intent.weights if weight > 0]
+    if len(serving) == 1:
+        selector[LABEL_REVISION] = serving[0]
+    return selector
