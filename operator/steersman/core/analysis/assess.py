@@ -1,0 +1,171 @@
+"""Fold answers into an analysis' status. Replaying the same answers changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from steersman.api.analysis import SequentialJudge
+from steersman.api.status import (
+    AnalysisStage,
+    AnalysisStatus,
+    Measurement,
+    MeasurementPhase,
+    MetricStatus,
+    SequentialStatus,
+)
+from steersman.core.analysis import sequential, threshold
+from steersman.core.analysis.measurement import Judgement
+from steersman.core.analysis.model import (
+    AnalysisContext,
+    BoundMetric,
+    MetricQuery,
+    Part,
+    QueryResult,
+    Sample,
+    Verdict,
+)
+from steersman.core.analysis.schedule import baseline, counts_from, find, fresh, is_due, look_queries
+from steersman.core.analysis.verdict import verdict
+
+KEPT_MEASUREMENTS = 10
+
+Answers = Mapping[MetricQuery, QueryResult]
+
+
+def begin(stage: AnalysisStage, metrics: Sequence[BoundMetric], now: float) -> AnalysisStatus:
+    """An analysis that starts now, with nothing looked at yet."""
+    return AnalysisStatus(
+        stage=stage, started_at=now, metrics=[fresh(bound, baseline(bound, now)) for bound in metrics]
+    )
+
+
+def advance(
+    metrics: Sequence[BoundMetric],
+    status: AnalysisStatus,
+    context: AnalysisContext,
+    results: Sequence[QueryResult],
+    now: float,
+) -> AnalysisStatus:
+    """The status after these answers.
+
+    A look counts once: answers to a look already attempted, to queries that this status would not ask, or to a part of
+    a look only, change nothing. A look with a failed query is an Error, and its time is covered by the next look.
+    Metrics that are no longer bound are dropped, new ones join with their first answer.
+    """
+    answers = {result.query: result for result in results}
+    advanced = [_advance(bound, find(status, bound.name), context, answers) for bound in metrics]
+    updated = status.model_copy(update={"metrics": [metric for metric in advanced if metric is not None]})
+    since = None
+    if verdict(metrics, updated, context).verdict is Verdict.INCONCLUSIVE:
+        since = now if status.inconclusive_since is None else status.inconclusive_since
+    return updated.model_copy(update={"inconclusive_since": since})
+
+
+def weight_changed(status: AnalysisStatus) -> AnalysisStatus:
+    """The status when a new weight is set: requests count anew towards min_requests, and so does time held."""
+    return status.model_copy(
+        update={
+            "metrics": [
+                metric
+                if metric.sequential is None
+                else metric.model_copy(
+                    update={"sequential": metric.sequential.model_copy(update={"requests_since_weight": 0.0})}
+                )
+                for metric in status.metrics
+            ],
+            "inconclusive_since": None,
+        }
+    )
+
+
+def _advance(
+    bound: BoundMetric, metric: MetricStatus | None, context: AnalysisContext, answers: Answers
+) -> MetricStatus | None:
+    moments = sorted({query.at for query in answers if query.metric == bound.name and not query.reference})
+    for at in moments:
+        known = metric or fresh(bound, at - bound.interval)
+        if not is_due(known, at):
+            continue
+        asked = look_queries(bound, known, context, at)
+        if asked and all(query in answers for query in asked):
+            metric = _fold(bound, known, context, [answers[query] for query in asked], at)
+    return metric
+
+
+def _fold(
+    bound: BoundMetric, metric: MetricStatus, context: AnalysisContext, results: Sequence[QueryResult], at: float
+) -> MetricStatus:
+    judgement = _judge(bound, metric, context, results, at)
+    phase = judgement.phase
+    conclusive = phase in (MeasurementPhase.PASS, MeasurementPhase.FAIL)
+    measurement = Measurement(at=at, phase=phase, value=judgement.value, message=judgement.message)
+    return metric.model_copy(
+        update={
+            "phase": phase,
+            "message": judgement.message,
+            "last_attempt_at": at,
+            "last_look_at": at if judgement.moves else metric.last_look_at,
+            "last_conclusive_at": at if conclusive else metric.last_conclusive_at,
+            "passes": metric.passes + (phase is MeasurementPhase.PASS),
+            "failures": metric.failures + (phase is MeasurementPhase.FAIL),
+            "inconclusive": metric.inconclusive + (phase is MeasurementPhase.INCONCLUSIVE),
+            "errors": metric.errors + (phase is MeasurementPhase.ERROR),
+            "sequential": judgement.sequential or metric.sequential,
+            "measurements": [*metric.measurements, measurement][-KEPT_MEASUREMENTS:],
+        }
+    )
+
+
+def _judge(
+    bound: BoundMetric, metric: MetricStatus, context: AnalysisContext, results: Sequence[QueryResult], at: float
+) -> Judgement:
+    for result in results:
+        if result.error is not None:
+            return Judgement(MeasurementPhase.ERROR, f"the query failed: {result.error}", moves=False)
+    if bound.metric.threshold is not None:
+        return threshold.judge(bound.metric.threshold, results[0].samples)
+    assert bound.metric.sequential is not None  # noqa: S101  a metric has exactly one judge
+    try:
+        return _judge_sequential(bound, bound.metric.sequential, metric, context, results, at)
+    except sequential.NoCountsError as error:
+        return Judgement(MeasurementPhase.INCONCLUSIVE, str(error), moves=False)
+
+
+def _judge_sequential(
+    bound: BoundMetric,
+    settings: SequentialJudge,
+    metric: MetricStatus,
+    context: AnalysisContext,
+    results: Sequence[QueryResult],
+    at: float,
+) -> Judgement:
+    state = metric.sequential or sequential.start()
+    look = _parts(results, reference=False)
+    candidate = sequential.read_counts(look, context.namespace, context.candidate)
+    if sequential.needs_reference(context):
+        state = _with_reference(state, _parts(results, reference=True), context)
+        return sequential.judge_against_reference(settings, state, candidate)
+    stable = sequential.read_counts(look, context.namespace, context.stable)
+    if not sequential.has_row(look[Part.REQUESTS], context.namespace, (context.candidate, context.stable)):
+        raise sequential.NoCountsError(
+            f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
+        )
+    span = sequential.Span(
+        window=at - counts_from(metric),
+        interval=bound.interval,
+        unpaired=metric.last_look_at is None and bool(bound.metric.initial_delay),
+    )
+    return sequential.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _with_reference(
+    state: SequentialStatus, reference: Mapping[Part, Sequence[Sample]], context: AnalysisContext
+) -> SequentialStatus:
+    if not reference:
+        return state
+    stable = sequential.read_counts(reference, context.namespace, context.stable)
+    return state.model_copy(update={"reference_requests": stable.requests, "reference_failures": stable.failures})
+
+
+def _parts(results: Sequence[QueryResult], *, reference: bool) -> dict[Part, tuple[Sample, ...]]:
+    return {result.query.part: result.samples for result in results if result.query.reference is reference}

@@ -1,0 +1,74 @@
+"""From templates and arguments to the metrics of one rollout."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from steersman.api.analysis import AnalysisTemplateSpec, Argument, Metric
+from steersman.core.analysis import sequential, threshold
+from steersman.core.analysis.model import BoundMetric
+from steersman.core.analysis.promql import PromQLError
+
+
+class BindingError(ValueError):
+    """Templates and arguments do not fit together; the message names the template, the metric and the trouble."""
+
+
+def bind(
+    templates: Sequence[tuple[str, AnalysisTemplateSpec]], args: Sequence[Argument], interval: float
+) -> tuple[BoundMetric, ...]:
+    """The metrics of some (name, template) pairs with a ModelDeployment's arguments, in order.
+
+    `interval` (seconds) is for metrics without their own; intervals are rounded up to whole seconds, at least one.
+    Raises BindingError for a template or argument that is given twice, an argument without a value or that no template
+    declares, an unknown or misplaced placeholder, a selector that is not plain, and names that are not unique.
+    """
+    _unique("template", (name for name, _ in templates))
+    _unique("argument", (arg.name for arg in args))
+    given = {arg.name: arg.value for arg in args}
+    declared = {arg.name for _, template in templates for arg in template.args}
+    for name in given:
+        if name not in declared:
+            raise BindingError(f"no template declares the argument {name}")
+    return tuple(
+        _bound(template_name, metric, values, interval)
+        for template_name, template in templates
+        for values in [_values(template_name, template, given)]
+        for metric in template.metrics
+    )
+
+
+def _bound(template: str, metric: Metric, args: Mapping[str, str], interval: float) -> BoundMetric:
+    seconds = metric.interval if metric.interval is not None else interval
+    bound = BoundMetric(template=template, metric=metric, interval=float(max(1, math.ceil(seconds))), args=args)
+    try:
+        if metric.sequential is not None:
+            sequential.check(metric.sequential, args)
+        elif metric.threshold is not None:
+            threshold.check(metric.threshold, args)
+        else:
+            raise BindingError(f"{bound.name}: no judge that this version knows")
+    except PromQLError as error:
+        raise BindingError(f"{bound.name}: {error}") from error
+    return bound
+
+
+def _values(name: str, template: AnalysisTemplateSpec, given: Mapping[str, str | None]) -> dict[str, str]:
+    _unique(f"argument of template {name}", (arg.name for arg in template.args))
+    _unique(f"metric of template {name}", (metric.name for metric in template.metrics))
+    values: dict[str, str] = {}
+    for arg in template.args:
+        override = given.get(arg.name)
+        value = arg.value if override is None else override
+        if value is None:
+            raise BindingError(f"template {name}: the argument {arg.name} has no value")
+        values[arg.name] = value
+    return values
+
+
+def _unique(what: str, names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise BindingError(f"{what} {name} is given {times} times")

@@ -1,0 +1,65 @@
+"""The threshold judge: one query's value must lie within bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from steersman.api.analysis import ThresholdJudge
+from steersman.api.status import MeasurementPhase
+from steersman.core.analysis.measurement import Judgement
+from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, Sample
+from steersman.core.analysis.promql import render
+
+
+def check(settings: ThresholdJudge, args: Mapping[str, str]) -> None:
+    """Raise PromQLError when the query cannot be rendered with these arguments."""
+    render(settings.query, _strings("", "", "", "", args), window="1s")
+
+
+def queries(
+    bound: BoundMetric, settings: ThresholdJudge, context: AnalysisContext, first_look_at: float, at: float
+) -> tuple[MetricQuery, ...]:
+    """The one query of a look."""
+    window = max(bound.interval, at - first_look_at)
+    strings = _strings(context.namespace, context.deployment, context.candidate, context.stable, bound.args)
+    promql = render(settings.query, strings, window=f"{math.ceil(window)}s")
+    return (MetricQuery(bound.name, Part.VALUE, bound.metric.prometheus.address, promql, at),)
+
+
+def _strings(namespace: str, deployment: str, candidate: str, stable: str, args: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "namespace": namespace,
+        "deployment": deployment,
+        "candidate": candidate,
+        "stable": stable,
+        **{f"args.{name}": value for name, value in args.items()},
+    }
+
+
+def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:
+    """Pass within the bounds (inclusive), Fail outside, Inconclusive without exactly one finite number."""
+    if not samples:
+        return _inconclusive("no data: the query returned no series")
+    if len(samples) > 1:
+        return _inconclusive(f"the query returned {len(samples)} series; aggregate it, for example with sum()")
+    value = samples[0].value
+    if not math.isfinite(value):
+        return _inconclusive(f"the query returned {value}, which is no measurement")
+    if settings.min is not None and value < settings.min:
+        return Judgement(MeasurementPhase.FAIL, f"{value:.6g} is below the minimum {settings.min:.6g}", value)
+    if settings.max is not None and value > settings.max:
+        return Judgement(MeasurementPhase.FAIL, f"{value:.6g} is above the maximum {settings.max:.6g}", value)
+    return Judgement(MeasurementPhase.PASS, f"{value:.6g} is within {_bounds(settings)}", value)
+
+
+def _bounds(settings: ThresholdJudge) -> str:
+    if settings.min is None:
+        return f"the maximum {settings.max:.6g}"
+    if settings.max is None:
+        return f"the minimum {settings.min:.6g}"
+    return f"{settings.min:.6g} to {settings.max:.6g}"
+
+
+def _inconclusive(message: str) -> Judgement:
+    return Judgement(MeasurementPhase.INCONCLUSIVE, message)
