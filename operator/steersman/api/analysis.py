@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from steersman.api.duration import Duration
-from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, ApiModel
+from steersman.api.duration import Duration, Interval
+from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 
 ARG_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
@@ -115,7 +115,7 @@ class Metric(ApiModel):
     prometheus: PrometheusProvider = PrometheusProvider()
     threshold: ThresholdJudge | None = None
     sequential: SequentialJudge | None = None
-    interval: Duration | None = None
+    interval: Interval | None = None
     """Time between measurements; default: the analysis' interval."""
     initial_delay: Duration | None = None
     """Time from the first weight above zero to the first measurement; default none."""
@@ -136,8 +136,8 @@ class Metric(ApiModel):
 class AnalysisTemplateSpec(ApiModel):
     """Metrics that a ModelDeployment can refer to by the template's name."""
 
-    args: Annotated[list[Argument], Field(max_length=32)] = []
-    metrics: Annotated[list[Metric], Field(min_length=1, max_length=20)]
+    args: Annotated[list[Argument], Field(max_length=32, json_schema_extra=KEYED_BY_NAME)] = []
+    metrics: Annotated[list[Metric], Field(min_length=1, max_length=20, json_schema_extra=KEYED_BY_NAME)]
 
 
 class AnalysisTemplate(ApiModel):

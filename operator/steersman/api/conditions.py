@@ -67,6 +67,7 @@ class Reason(StrEnum):
     ROLLOUT_SUPERSEDED = "RolloutSuperseded"
     ROLLED_BACK = "RolledBack"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    CANDIDATE_UNAVAILABLE = "CandidateUnavailable"
     QUARANTINED = "Quarantined"
     SCALED_DOWN = "ScaledDown"
     # Actions

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+PATTERN = r"^([0-9]{1,7}(\.[0-9]{1,6})?(ms|s|m|h)){1,4}$"
+"""Bounded, so that a moment plus a duration stays within the years that a timestamp can name."""
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -40,3 +41,21 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": PATTERN, "maxLength": 32}),
 ]
 """A length of time: seconds in Python, a Go duration string on the wire."""
+
+Interval = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=1.0),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": PATTERN,
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+                {"rule": "duration(self) >= duration('1s')", "message": "must be at least 1s"}
+            ],
+        }
+    ),
+]
+"""The time between looks at another server: a Duration of at least a second."""

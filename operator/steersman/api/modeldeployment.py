@@ -8,14 +8,17 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, model_validator
 
 from steersman.api.analysis import Argument, TemplateRef
-from steersman.api.duration import Duration
-from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
+from steersman.api.duration import Duration, Interval
+from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.strategy import Canary, Strategy
 from steersman.api.traffic import ServiceTraffic, Traffic
 
 VERSION_PATTERN = r"^[1-9][0-9]{0,9}$"
+MODEL_NAME_PATTERN = r"^[^/:[:cntrl:]]+$"
+"""MLflow refuses slashes and colons too."""
+ALIAS_PATTERN = r"^[-_A-Za-z0-9]+$"
 
 
 class ModelSource(ApiModel):
@@ -34,11 +37,11 @@ class ModelSource(ApiModel):
 
     registry: Annotated[str | None, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = None
     """A ModelRegistry of the same namespace; default: the operator's own registry setting."""
-    name: Annotated[str, Field(min_length=1, max_length=256)]
+    name: Annotated[str, Field(pattern=MODEL_NAME_PATTERN, max_length=256)]
     """Name of the registered model."""
     version: Annotated[str | None, Field(pattern=VERSION_PATTERN)] = None
     """A fixed version."""
-    alias: Annotated[str | None, Field(min_length=1, max_length=255)] = None
+    alias: Annotated[str | None, Field(pattern=ALIAS_PATTERN, max_length=255)] = None
     """A registry alias such as champion; when it moves, the version that it names is rolled out."""
     tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=16)] = None
     """The newest version that carries all of these tags."""
@@ -69,9 +72,9 @@ class Inconclusive(ApiModel):
 class Analysis(ApiModel):
     """What is measured in the background from the candidate's first request to its promotion."""
 
-    templates: Annotated[list[TemplateRef], Field(max_length=10)] = []
-    args: Annotated[list[Argument], Field(max_length=32)] = []
-    interval: Annotated[Duration, Field(ge=1.0)] = 15.0
+    templates: Annotated[list[TemplateRef], Field(max_length=10, json_schema_extra=KEYED_BY_NAME)] = []
+    args: Annotated[list[Argument], Field(max_length=32, json_schema_extra=KEYED_BY_NAME)] = []
+    interval: Interval = 15.0
     """Time between measurements; at least 1s."""
     inconclusive: Inconclusive = Inconclusive()
 
@@ -94,8 +97,23 @@ class ModelDeploymentSpec(ApiModel):
     """Hold the rollout where it is; analysis goes on and may still abort."""
 
 
+NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+"""So that `<name>-v<version>-<hash>` is a valid Service name."""
+
+
 class ModelDeployment(ApiModel):
     """A model in production."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"self.metadata.name.matches('{NAME_PATTERN}')",
+                    "message": "the name must be at most 40 lower-case letters, digits and dashes, and start with a letter",
+                }
+            ]
+        }
+    )
 
     metadata: dict[str, Any]
     spec: ModelDeploymentSpec

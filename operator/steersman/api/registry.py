@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
-from steersman.api.duration import Duration
-from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
+from steersman.api.duration import Interval
+from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_TYPE, ApiModel
 
 
 class CredentialsRef(ApiModel):
@@ -29,7 +29,7 @@ class ModelRegistrySpec(ApiModel):
     """Where model versions come from."""
 
     mlflow: MLflowServer
-    poll_interval: Duration = 15.0
+    poll_interval: Interval = 15.0
     """Time between looks at each alias, version or tag set in use; jittered by a tenth."""
 
 
@@ -37,4 +37,4 @@ class ModelRegistryStatus(ApiModel):
     """What the operator saw of the registry."""
 
     observed_generation: int = 0
-    conditions: list[Condition] = []
+    conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from steersman.api.meta import ApiModel
+from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
 
 FreeForm = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
 """A Kubernetes object that the API server checks when it is used, not when it is stored here."""
@@ -33,7 +33,7 @@ class ServingRuntimeSpec(ApiModel):
 class RuntimeRef(ApiModel):
     """Reference to a ServingRuntime of the same namespace or, when there is none, a ClusterServingRuntime."""
 
-    name: Annotated[str, Field(max_length=253, min_length=1)] = "mlflow"
+    name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = "mlflow"
     env: Annotated[list[FreeForm], Field(max_length=100)] = []
     """Environment variables (EnvVar) added to the model container."""
     resources: FreeForm | None = None

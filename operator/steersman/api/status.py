@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
-from steersman.api.meta import ApiModel, Timestamp
+from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 
 
 class Phase(StrEnum):
@@ -186,6 +186,8 @@ class RetiringRevision(ApiModel):
     """A revision without traffic that keeps its pods for the scale-down delay."""
 
     revision: str
+    version: str
+    replicas: int
     scale_down_at: Timestamp
 
 
@@ -205,6 +207,8 @@ class RolloutStatus(ApiModel):
     """When the current step (or phase) began; deadlines and pauses count from here."""
     weight_reached_at: Timestamp | None = None
     """When the route was last seen to carry a new weight; None while a weight is being set."""
+    gate_open: bool = False
+    """The analysis allowed the next weight; the candidate is being scaled for it."""
     held: bool = False
     """An inconclusive analysis passed its limit and the rollout waits for a person."""
     promote_requested: bool = False
@@ -276,4 +280,4 @@ class ModelDeploymentStatus(ApiModel):
     action: ActionStatus | None = None
     history: list[HistoryEntry] = []
     """The latest ten rollouts, newest first."""
-    conditions: list[Condition] = []
+    conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

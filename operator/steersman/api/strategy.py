@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.duration import Duration
-from steersman.api.meta import ApiModel
+from steersman.api.meta import KEYED_BY_NAME, ApiModel
 
 
 class Pause(ApiModel):
@@ -67,6 +67,11 @@ class Canary(ApiModel):
                         "message": "weights must rise from step to step",
                     },
                     {"rule": "has(self[0].setWeight)", "message": "the first step must set a weight"},
+                    {
+                        "rule": "!self.exists(s, has(s.setWeight) && s.setWeight == 100) || "
+                        "(has(self[self.size() - 1].setWeight) && self[self.size() - 1].setWeight == 100)",
+                        "message": "setWeight: 100 can only be the last step",
+                    },
                 ]
             },
         ),
@@ -82,14 +87,16 @@ class Canary(ApiModel):
             raise ValueError("weights must rise from step to step")
         if self.steps[0].set_weight is None:
             raise ValueError("the first step must set a weight")
+        if 100 in weights and self.steps[-1].set_weight != 100:
+            raise ValueError("setWeight: 100 can only be the last step")
         return self
 
 
 class StageAnalysis(ApiModel):
     """An analysis that must pass once before the rollout goes on."""
 
-    templates: Annotated[list[TemplateRef], Field(min_length=1, max_length=10)]
-    args: Annotated[list[Argument], Field(max_length=32)] = []
+    templates: Annotated[list[TemplateRef], Field(min_length=1, max_length=10, json_schema_extra=KEYED_BY_NAME)]
+    args: Annotated[list[Argument], Field(max_length=32, json_schema_extra=KEYED_BY_NAME)] = []
 
 
 class BlueGreen(ApiModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, ApiModel
+from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, HOSTNAME, ApiModel
 from steersman.api.runtime import FreeForm
 
 
@@ -15,7 +15,7 @@ class ParentRef(ApiModel):
 
     name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
     namespace: Annotated[str | None, Field(pattern=DNS_LABEL, max_length=63)] = None
-    section_name: Annotated[str | None, Field(max_length=253)] = None
+    section_name: Annotated[str | None, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = None
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
 
 
@@ -23,7 +23,7 @@ class GatewayAPI(ApiModel):
     """An HTTPRoute made by Steersman, named as the ModelDeployment, whose backendRefs carry exact weights."""
 
     parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=32)]
-    hostnames: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=16)] = []
+    hostnames: Annotated[list[Annotated[str, Field(pattern=HOSTNAME, max_length=253)]], Field(max_length=16)] = []
     matches: Annotated[list[FreeForm], Field(max_length=8)] = []
     """HTTPRouteMatch items; default: every path."""
 
