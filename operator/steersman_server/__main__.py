@@ -28,8 +28,9 @@ def main() -> int:
 
     try:
         return run(settings)
-    except SystemExit as error:  # uvicorn's way of saying that it cannot listen
-        return error.code if isinstance(error.code, int) else 1
+    except SystemExit:  # uvicorn's way of saying that it cannot listen; it has logged why
+        termination.report(f"cannot listen on {settings.host}:{settings.port}")
+        return 1
 
 
 if __name__ == "__main__":

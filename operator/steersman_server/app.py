@@ -31,7 +31,9 @@ class App:
         self._scoring: Application | None = None
 
     def enter(self, phase: Phase, message: str) -> None:
-        """Go to `phase`; `message` is what /ready says beside it."""
+        """Go to `phase`; `message` is what /ready says beside it. DRAINING is final."""
+        if self.phase is Phase.DRAINING:
+            return
         self.phase, self.message = phase, message
         self.metrics.ready.set(phase is Phase.READY)
 

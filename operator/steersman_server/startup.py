@@ -59,9 +59,8 @@ async def make_ready(app: App, settings: ServerSettings) -> None:
     # What is loaded by now stays for good: do not let every full collection walk it.
     gc.freeze()
     gc.enable()
-    if app.phase is not Phase.DRAINING:
-        app.enter(Phase.READY, note)
-        _logger.info("Ready", extra={"fields": {"seconds": round(time.perf_counter() - started, 3)}})
+    app.enter(Phase.READY, note)
+    _logger.info("Ready", extra={"fields": {"seconds": round(time.perf_counter() - started, 3)}})
 
 
 def _failed(app: App, message: str, exit_code: int) -> StartupError:
