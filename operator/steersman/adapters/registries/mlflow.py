@@ -33,7 +33,7 @@ _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _READY: Final = "READY"
 
 
-class _Refusal(Exception):
+class _Refusal(Exception):  # noqa: N818
     """MLflow answered with an error of its own."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -49,7 +49,8 @@ class MLflowRegistry:
 
     def __init__(self, *, timeout: float = 5.0, max_bytes: int = 4 * 1024 * 1024, concurrency: int = 8) -> None:
         """`timeout` is in seconds for one request, its wait for a turn included; a resolution takes up to three requests
-        (a search by tags one for each page). `concurrency` is the number of requests to one URL at a time."""
+        (a search by tags one for each page). `concurrency` is the number of requests to one URL at a time.
+        """
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._concurrency = concurrency
