@@ -1,0 +1,21 @@
+"""promote, abort, retry, pause and resume."""
+
+from __future__ import annotations
+
+from steersman.cli.acting import request
+from steersman.cli.choices import Action
+from steersman.cli.connection import UserClient
+from steersman.cli.view.text import clean
+
+IGNORED = "ignored"
+"""How the operator's result begins when the action had no effect."""
+
+
+async def act(client: UserClient, name: str, action: Action, *, force: bool, wait_for: float) -> int:
+    """Ask for an action and print its result; 1 when the operator ignored it."""
+    handled = await request(client, name, action, force=force, wait_for=wait_for)
+    if handled is None:
+        print(f"{clean(name)}: asked for {action.value}")
+        return 0
+    print(f"{clean(name)}: {action.value}: {clean(handled.result)}")
+    return 1 if handled.result.lower().startswith(IGNORED) else 0

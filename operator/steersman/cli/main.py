@@ -1,0 +1,288 @@
+"""The steersman command: what can be said on the command line. The work is in commands/, loaded when it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steersman.cli.choices import Action, Format, Until
+
+if TYPE_CHECKING:
+    from steersman.cli.connection import UserClient
+
+DEBUG = "--debug"
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells count."""
+BROKEN_PIPE = 141
+"""Exit code when the reader of the output left: 128 + SIGPIPE."""
+
+EXIT_CODES = """
+Exit codes: 0 done; 1 it failed, or was refused; 130 after Ctrl-C.
+`status --exit-code` and `watch --until`: 0 healthy, 1 degraded (or an error), 2 still progressing.
+"""
+
+app = typer.Typer(
+    name="steersman",
+    help="See and steer the rollouts of models, with the kubeconfig that kubectl uses.",
+    epilog=EXIT_CODES.strip(),
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the ModelDeployment.")]
+OptionalName = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="Name of a ModelDeployment; all when left out.")
+]
+Namespace = Annotated[
+    str | None, typer.Option("-n", "--namespace", metavar="NAMESPACE", help="Namespace; default: the context's.")
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", metavar="CONTEXT", help="Context of the kubeconfig; default: the current one."),
+]
+AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Those of all namespaces.")]
+Output = Annotated[Format, typer.Option("-o", "--output", help="table, wide (more columns), json or yaml.")]
+Force = Annotated[bool, typer.Option("--force", help="Ask even when it makes no sense as things stand.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the operator has answered.")]
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the Python trace of an error; may stand anywhere.")] = False,
+) -> None:
+    """Only declares --debug for the help: main() takes it out of the arguments, wherever it stands."""
+
+
+@app.command()
+def get(
+    name: OptionalName = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    all_namespaces: AllNamespaces = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """List ModelDeployments."""
+    from steersman.cli.commands import look
+
+    _not_both(name, all_namespaces)
+    _finish(context, namespace, lambda client: look.get(client, name, all_namespaces, output))
+
+
+@app.command()
+def status(
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: Output = Format.TABLE,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 0 when healthy, 1 when degraded, 2 when progressing.")
+    ] = False,
+) -> None:
+    """Show everything about one ModelDeployment.
+
+    Traffic, steps, analysis, events, and whatever needs attention with what to do about it.
+    """
+    from steersman.cli.commands import look
+
+    _finish(context, namespace, lambda client: look.status(client, name, output, exit_code))
+
+
+@app.command()
+def watch(
+    name: OptionalName = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    all_namespaces: AllNamespaces = False,
+    until: Annotated[
+        Until | None,
+        typer.Option(
+            "--until",
+            help="End when it is healthy, or when nothing is under way any more (ended). "
+            "Exits with 0 when healthy, 1 when degraded, 2 when progressing as the time ran out.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Longest wait for --until, for example 10m.")
+    ] = None,
+) -> None:
+    """Follow rollouts live.
+
+    In a pipe or a log, one line per change. With --until it waits and tells by its exit code how it came out.
+    """
+    from steersman.api.duration import parse_duration
+    from steersman.cli.commands import watch as command
+    from steersman.cli.commands.display import choose_display
+    from steersman.cli.errors import UserError
+
+    _not_both(name, all_namespaces)
+    if until is not None and not name:
+        raise UserError("--until needs a NAME", "say which ModelDeployment to wait for")
+    if timeout is not None and until is None:
+        raise UserError("--timeout needs --until", "say what to wait for: --until healthy or --until ended")
+    try:
+        seconds = parse_duration(timeout) if timeout is not None else None
+    except ValueError as error:
+        raise UserError(f"--timeout: {error}") from error
+
+    async def follow(client: UserClient) -> int:
+        with choose_display(all_namespaces) as display:
+            return await command.watch(
+                client, display, name, all_namespaces=all_namespaces, until=until, time_limit=seconds
+            )
+
+    _finish(context, namespace, follow)
+
+
+@app.command()
+def promote(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """End the present wait of a rollout.
+
+    A pause, a wait for evidence that does not come, or, blue-green, the wait before the switch.
+    """
+    _act(Action.PROMOTE, name, namespace, context, force, no_wait)
+
+
+@app.command()
+def abort(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """Return all traffic to stable.
+
+    The candidate is quarantined: it is not tried again until the spec or the version changes, or somebody says retry.
+    """
+    _act(Action.ABORT, name, namespace, context, force, no_wait)
+
+
+@app.command()
+def retry(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """Lift the quarantine and try again."""
+    _act(Action.RETRY, name, namespace, context, force, no_wait)
+
+
+@app.command()
+def pause(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """Hold the rollout where it is.
+
+    The analysis goes on and may still abort it.
+    """
+    _act(Action.PAUSE, name, namespace, context, force, no_wait)
+
+
+@app.command()
+def resume(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """Go on after pause."""
+    _act(Action.RESUME, name, namespace, context, force, no_wait)
+
+
+@app.command()
+def history(name: Name, namespace: Namespace = None, context: Context = None, output: Output = Format.TABLE) -> None:
+    """List the rollouts that ended, newest first."""
+    from steersman.cli.commands import look
+
+    _finish(context, namespace, lambda client: look.history(client, name, output))
+
+
+@app.command()
+def version() -> None:
+    """Print the version of this command."""
+    from steersman import __version__
+
+    typer.echo(f"steersman {__version__}")
+
+
+def _act(action: Action, name: str, namespace: str | None, context: str | None, force: bool, no_wait: bool) -> None:
+    from steersman.cli.acting import ANSWER_WITHIN
+    from steersman.cli.commands.act import act
+
+    wait_for = 0.0 if no_wait else ANSWER_WITHIN
+    _finish(context, namespace, lambda client: act(client, name, action, force=force, wait_for=wait_for))
+
+
+def _not_both(name: str | None, all_namespaces: bool) -> None:
+    if name and all_namespaces:
+        from steersman.cli.errors import UserError
+
+        raise UserError("a NAME and -A do not go together", "say the namespace with -n, or leave the name out")
+
+
+def _finish(context: str | None, namespace: str | None, command: Callable[[UserClient], Awaitable[int]]) -> None:
+    """Connect, run a command, and exit with the code that it returns."""
+    import asyncio
+
+    from steersman.cli import connection
+
+    async def connected() -> int:
+        client = await connection.connect(context, namespace)
+        try:
+            return await command(client)
+        finally:
+            await client.close()
+
+    raise typer.Exit(asyncio.run(connected()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (sys.argv by default); the exit code. Never lets an exception out, unless with --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in given
+    words = [word for word in given if word != DEBUG] or ["--help"]
+    program = "kubectl steersman" if Path(sys.argv[0]).name.startswith("kubectl-") else "steersman"
+    try:
+        code = app(args=words, prog_name=program, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # Whoever read the output left. Nothing more may be written, nor flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        return _report(error, program, words)
+
+
+def _report(error: Exception, program: str, words: Sequence[str]) -> int:
+    """Say in one line what went wrong, and in another what to do; the exit code."""
+    from steersman.cli.errors import UserError, explained
+    from steersman.cli.output import print_error
+    from steersman.ports import ApiError, NotFound
+
+    if isinstance(error, typer.TyperException):
+        names = {info.callback.__name__ for info in app.registered_commands if info.callback}
+        command = next((word for word in words if word in names), None)
+        hint = f"{program} {command} --help" if command else f"{program} --help"
+        print_error(error.format_message(), f"see {hint}")
+        return 1
+    if isinstance(error, ApiError | NotFound):
+        error = explained(error)
+    if isinstance(error, UserError):
+        print_error(str(error), error.hint)
+        return error.exit_code
+    print_error(
+        f"unexpected {type(error).__name__}: {error}",
+        f"this is a defect of steersman; to see where: {program} {DEBUG} {' '.join(words)}",
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The analysis: each metric's latest look, the evidence that it stands on, and what it says."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase, MetricStatus, SequentialStatus
+from steersman.cli.view.text import clean, count, human_duration, number, percent, plain
+
+STAGE_NAMES = {
+    AnalysisStage.BACKGROUND: "in the background",
+    AnalysisStage.PRE_PROMOTION: "before promotion",
+    AnalysisStage.POST_PROMOTION: "after promotion",
+}
+RESULT_STYLES = {
+    MeasurementPhase.PASS: ("✓", "green"),
+    MeasurementPhase.FAIL: ("✗", "red"),
+    MeasurementPhase.INCONCLUSIVE: ("?", "yellow"),
+    MeasurementPhase.ERROR: ("!", "yellow"),
+}
+LONGEST_NAME = 40
+
+
+def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
+    """All metrics of an analysis."""
+    if not analysis.metrics:
+        return Text("no metric has been looked at yet", style="dim")
+    width = max(len(clean(metric.name, LONGEST_NAME)) for metric in analysis.metrics)
+    return Group(*(_metric(metric, width, now) for metric in analysis.metrics))
+
+
+def _metric(metric: MetricStatus, width: int, now: float) -> RenderableType:
+    marker, style = RESULT_STYLES[metric.phase]
+    head = Text.assemble(
+        (f"{marker} ", style),
+        clean(metric.name, LONGEST_NAME).ljust(width + 2),
+        (f"{metric.phase.value:<13}", style),
+        (f"{_looks(metric)}", "dim"),
+        (f"  last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else "", "dim"),
+    )
+    lines: list[RenderableType] = [head]
+    value = _value(metric)
+    if value:
+        lines.append(Padding(Text(value), (0, 0, 0, 2)))
+    if metric.message:
+        lines.append(Padding(plain(metric.message, style="dim"), (0, 0, 0, 2)))
+    return Group(*lines)
+
+
+def _looks(metric: MetricStatus) -> str:
+    """How the looks so far came out."""
+    counts = (
+        (metric.passes, "passed"),
+        (metric.failures, "failed"),
+        (metric.inconclusive, "inconclusive"),
+        (metric.errors, "errors" if metric.errors != 1 else "error"),
+    )
+    return ", ".join(f"{amount} {word}" for amount, word in counts if amount) or "not looked yet"
+
+
+def _value(metric: MetricStatus) -> str:
+    if metric.sequential is not None:
+        return _sequential(metric.sequential)
+    latest = metric.measurements[-1] if metric.measurements else None
+    if latest is None or latest.value is None or not math.isfinite(latest.value):
+        return ""
+    return f"value {number(latest.value)}"
+
+
+def _sequential(judge: SequentialStatus) -> str:
+    candidate = _failures(judge.candidate_failures, judge.candidate_requests)
+    stable = _failures(judge.stable_failures, judge.stable_requests)
+    evidence = f"evidence {number(judge.evidence)} to 1 that the candidate is worse"
+    return f"{evidence}; candidate {candidate}, stable {stable}"
+
+
+def _failures(failures: float, requests: float) -> str:
+    return f"{count(failures)}/{count(requests)} failed ({percent(failures, requests)})"

@@ -1,0 +1,201 @@
+"""The full view of one ModelDeployment, shared by `status`, `watch` and whoever else wants to show a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from steersman.api.modeldeployment import ModelDeployment
+from steersman.api.status import RolloutPhase, StrategyName
+from steersman.cli.view.analysis import STAGE_NAMES, render_analysis
+from steersman.cli.view.conditions import render_conditions
+from steersman.cli.view.events import EventLine, render_events
+from steersman.cli.view.health import PHASE_STYLES, observed
+from steersman.cli.view.history import OUTCOME_STYLES
+from steersman.cli.view.steps import StepState, step_lines
+from steersman.cli.view.text import clean, human_duration, plain
+from steersman.cli.view.traffic import render_traffic, route
+
+STRATEGY_NAMES = {
+    StrategyName.INITIAL: "First rollout",
+    StrategyName.CANARY: "Canary",
+    StrategyName.BLUE_GREEN: "Blue-green",
+}
+_STEP_STYLES = {
+    StepState.DONE: "green",
+    StepState.CURRENT: "bold cyan",
+    StepState.NEXT: "dim",
+    StepState.FAILED: "magenta",
+}
+
+
+def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] = ()) -> RenderableType:
+    """Everything that is known about a ModelDeployment. `now` in seconds since the epoch, events newest first."""
+    sections: list[RenderableType] = [_head(md, now)]
+    sections.append(_section("Traffic", render_traffic(md, now), route(md)))
+    rollout = _rollout(md, now)
+    if rollout is not None:
+        sections.append(rollout)
+    analysis = _analysis(md, now)
+    if analysis is not None:
+        sections.append(analysis)
+    quarantine = _quarantine(md, now)
+    if quarantine is not None:
+        sections.append(quarantine)
+    conditions = render_conditions(md, now)
+    if conditions is not None:
+        sections.append(_section("Needs attention", conditions))
+    if events:
+        sections.append(_section("Events", render_events(events, now)))
+    return Group(*sections)
+
+
+def _section(title: str, body: RenderableType, note: str = "") -> RenderableType:
+    head = Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+    return Group(Text(""), head, Padding(body, (0, 0, 0, 2)))
+
+
+def _head(md: ModelDeployment, now: float) -> RenderableType:
+    status = md.status
+    style = PHASE_STYLES[status.phase]
+    title = Text.assemble(
+        (clean(md.metadata.get("name", "")), "bold"),
+        ("  in ", "dim"),
+        clean(md.metadata.get("namespace", "")),
+        "  ",
+        (f"● {status.phase.value}", style),
+    )
+    if status.step:
+        title.append(f"  step {clean(status.step)}")
+    lines: list[RenderableType] = [title]
+    if clean(status.message):
+        lines.append(plain(status.message))
+    if not status.observed_generation:
+        lines.append(
+            Text(
+                "The operator has not looked at it yet. Does it run? kubectl get pods -A -l app.kubernetes.io/name=steersman",
+                style="yellow",
+            )
+        )
+    elif not observed(md):
+        lines.append(
+            Text(
+                f"The operator has not seen the latest spec yet (generation {md.metadata.get('generation')}, "
+                f"it acts on {status.observed_generation}).",
+                style="yellow",
+            )
+        )
+    lines.append(Text(""))
+    lines.append(_model(md, now))
+    return Group(*lines)
+
+
+def _model(md: ModelDeployment, now: float) -> RenderableType:
+    wanted, resolved = md.spec.model, md.status.model
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    registry = clean(
+        resolved.registry if resolved and resolved.registry else wanted.registry or "the operator's default"
+    )
+    selector = (
+        f"version {wanted.version}"
+        if wanted.version
+        else f"alias {wanted.alias}"
+        if wanted.alias
+        else "tags " + ", ".join(f"{key}={value}" for key, value in (wanted.tags or {}).items())
+    )
+    if resolved is None:
+        facts.add_row("Model", plain(f"{wanted.name}, {selector}: not resolved yet"))
+        facts.add_row("Registry", registry)
+        return facts
+    how = "pinned in the spec" if wanted.version else f"by {resolved.selector}"
+    age = human_duration(now - resolved.resolved_at)
+    facts.add_row(
+        "Model",
+        Text.assemble(
+            clean(resolved.name), (f" version {clean(resolved.version)}", "bold"), f", {clean(how)}, {age} ago"
+        )
+        if not wanted.version
+        else Text.assemble(clean(resolved.name), (f" version {clean(resolved.version)}", "bold"), f", {how}"),
+    )
+    origin = [registry]
+    if resolved.model_id:
+        origin.append(f"model id {clean(resolved.model_id)}")
+    if resolved.run_id:
+        origin.append(f"run {clean(resolved.run_id)}")
+    facts.add_row("Registry", Text(", ".join(origin)))
+    return facts
+
+
+def _rollout(md: ModelDeployment, now: float) -> RenderableType | None:
+    rollout = md.status.rollout
+    if rollout is None:
+        return _last_rollout(md, now)
+    steps = Table.grid(padding=(0, 1, 0, 0))
+    steps.add_column(no_wrap=True)
+    steps.add_column(no_wrap=True)
+    steps.add_column(overflow="fold")
+    for line in step_lines(md, now):
+        style = _STEP_STYLES[line.state]
+        steps.add_row(Text(line.state.value, style=style), Text(clean(line.label), style=style), plain(line.detail))
+    note = f"{STRATEGY_NAMES[rollout.strategy]} to version {clean(rollout.version)}, for {human_duration(now - rollout.started_at)}"
+    return _section("Rollout", steps, note)
+
+
+def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
+    if not md.status.history:
+        return None
+    last = md.status.history[0]
+    outcome = Text.assemble(
+        f"version {clean(last.version)} ",
+        (last.outcome.value.lower(), OUTCOME_STYLES[last.outcome]),
+        f" {human_duration(now - last.ended_at)} ago, took {human_duration(last.ended_at - last.started_at)}",
+    )
+    body: list[RenderableType] = [outcome]
+    if clean(last.message):
+        body.append(plain(last.message, style="dim"))
+    return _section("Last rollout", Group(*body))
+
+
+def _analysis(md: ModelDeployment, now: float) -> RenderableType | None:
+    rollout = md.status.rollout
+    if rollout is None:
+        last = md.status.last_analysis
+        return _section("Analysis", render_analysis(last, now), "of the last rollout") if last else None
+    if rollout.analysis is None:
+        names = [template.name for template in md.spec.analysis.templates]
+        if not names or rollout.strategy is StrategyName.INITIAL or rollout.phase is not RolloutPhase.STARTING:
+            return None
+        return _section("Analysis", Text("starts with the first request", style="dim"), clean(", ".join(names)))
+    return _section("Analysis", render_analysis(rollout.analysis, now), STAGE_NAMES[rollout.analysis.stage])
+
+
+def _quarantine(md: ModelDeployment, now: float) -> RenderableType | None:
+    quarantine = md.status.quarantine
+    if quarantine is None:
+        return None
+    name, namespace = clean(md.metadata.get("name", "")), clean(md.metadata.get("namespace", ""))
+    selector = md.spec.model
+    other = "the alias" if selector.alias else "the tags" if selector.tags else "spec.model.version"
+    body: list[RenderableType] = [
+        Text.assemble(
+            (f"version {clean(quarantine.version)}", "bold red"),
+            f" ({clean(quarantine.revision)}): ",
+            (clean(quarantine.reason), "bold"),
+        )
+    ]
+    if clean(quarantine.message):
+        body.append(plain(quarantine.message))
+    body.append(
+        Text(
+            f"→ it is not tried again until {other} names another version, the spec changes, "
+            f"or you say: steersman retry {name} -n {namespace}",
+            style="cyan",
+        )
+    )
+    return _section("Quarantine", Group(*body), f"for {human_duration(now - quarantine.since)}")
