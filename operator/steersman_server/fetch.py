@@ -101,7 +101,7 @@ def main() -> int:
     except FetchError as error:
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         origin = f"{uri} from {server}" if server and _needs_tracking_server(uri) else uri
-        message = f"{error.reason.word}: cannot fetch {origin}: {error}"
+        message = f"{error.reason.word}: cannot fetch {origin or 'a model'}: {error}"
         termination.report(redact(message))
         return error.reason.exit_code
     seconds = round(time.perf_counter() - started, 3)
