@@ -15,26 +15,22 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 120
 """Columns of views that are laid out over the width, when there is no terminal to ask."""
 UNBOUNDED = 100_000
-"""Columns of tables in a pipe: nothing is wrapped."""
+"""Columns of tables: nothing is wrapped nor cut off."""
 
 
 def console(*, table: bool = False) -> Console:
-    """Standard output. In a pipe a table gets all the width that it wants, so that each object is one line."""
+    """Standard output. A table gets all the width that it wants, as kubectl's do: each object is one line."""
     from rich.console import Console
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal in an old encoding shows ? for a marker
-    if sys.stdout.isatty():
-        return Console(highlight=False, emoji=False)
-    return Console(highlight=False, emoji=False, width=UNBOUNDED if table else PIPE_WIDTH)
+    width = UNBOUNDED if table else None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(highlight=False, emoji=False, width=width)
 
 
-def print_table(renderable: Any) -> None:
-    """A table to standard output, without the blanks that pad the last column."""
-    out = console(table=True)
-    if out.is_terminal:
-        out.print(renderable)
-        return
+def print_view(renderable: Any, *, table: bool = False) -> None:
+    """Something rendered, to standard output, without the blanks that pad it to the right."""
+    out = console(table=table)
     with out.capture() as captured:
         out.print(renderable)
     for line in captured.get().splitlines():

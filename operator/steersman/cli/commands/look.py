@@ -9,7 +9,7 @@ from steersman.api.modeldeployment import ModelDeployment
 from steersman.cli.choices import Format
 from steersman.cli.connection import Manifest, UserClient
 from steersman.cli.errors import UserError
-from steersman.cli.output import as_list, bare, console, print_data, print_note, print_table
+from steersman.cli.output import as_list, bare, print_data, print_note, print_view
 from steersman.cli.reading import read_model
 from steersman.cli.view.events import EventLine, parse_events
 from steersman.cli.view.health import Health, health
@@ -31,7 +31,7 @@ async def get(client: UserClient, name: str | None, all_namespaces: bool, form: 
         return 0
     models, failures = read_models(manifests)
     if models:
-        print_table(render_table(models, time.time(), namespaces=all_namespaces, wide=form is Format.WIDE))
+        print_view(render_table(models, time.time(), namespaces=all_namespaces, wide=form is Format.WIDE), table=True)
     for failure in failures:
         print_note(f"Warning: {failure} ({failure.hint})")
     return 1 if failures else 0
@@ -45,7 +45,7 @@ async def status(client: UserClient, name: str, form: Format, exit_code: bool) -
         print_data(bare(manifest), form)
     else:
         events, trouble = await read_events(client, name)
-        console().print(render_status(md, time.time(), events))
+        print_view(render_status(md, time.time(), events))
         if trouble:
             print_note(f"Note: {trouble}")
     if left_out:
@@ -59,7 +59,7 @@ async def history(client: UserClient, name: str, form: Format) -> int:
     if form in (Format.JSON, Format.YAML):
         print_data([entry.to_wire() for entry in md.status.history], form)
     elif md.status.history:
-        print_table(render_history(md, time.time()))
+        print_view(render_history(md, time.time()), table=True)
     else:
         print_note(f"No rollout of {name} has ended yet.")
     return 0

@@ -35,17 +35,18 @@ def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
 
 def _metric(metric: MetricStatus, width: int, now: float) -> RenderableType:
     marker, style = RESULT_STYLES[metric.phase]
+    value = _value(metric)
     head = Text.assemble(
         (f"{marker} ", style),
         clean(metric.name, LONGEST_NAME).ljust(width + 2),
         (f"{metric.phase.value:<13}", style),
-        (f"{_looks(metric)}", "dim"),
-        (f"  last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else "", "dim"),
+        value.ljust(16),
+        (_looks(metric), "dim"),
+        (f", last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else "", "dim"),
     )
     lines: list[RenderableType] = [head]
-    value = _value(metric)
-    if value:
-        lines.append(Padding(Text(value), (0, 0, 0, 2)))
+    if metric.sequential is not None:
+        lines.append(Padding(Text(_rates(metric.sequential)), (0, 0, 0, 2)))
     if metric.message:
         lines.append(Padding(plain(metric.message, style="dim"), (0, 0, 0, 2)))
     return Group(*lines)
@@ -63,20 +64,21 @@ def _looks(metric: MetricStatus) -> str:
 
 
 def _value(metric: MetricStatus) -> str:
+    """The latest value; of the sequential judge the likelihood ratio of `the candidate is worse` to `no worse`."""
     if metric.sequential is not None:
-        return _sequential(metric.sequential)
+        return f"evidence {number(metric.sequential.evidence)}"
     latest = metric.measurements[-1] if metric.measurements else None
     if latest is None or latest.value is None or not math.isfinite(latest.value):
         return ""
     return f"value {number(latest.value)}"
 
 
-def _sequential(judge: SequentialStatus) -> str:
+def _rates(judge: SequentialStatus) -> str:
+    """The numbers behind the evidence."""
     candidate = _failures(judge.candidate_failures, judge.candidate_requests)
     stable = _failures(judge.stable_failures, judge.stable_requests)
-    evidence = f"evidence {number(judge.evidence)} to 1 that the candidate is worse"
-    return f"{evidence}; candidate {candidate}, stable {stable}"
+    return f"failed: candidate {candidate}, stable {stable}"
 
 
 def _failures(failures: float, requests: float) -> str:
-    return f"{count(failures)}/{count(requests)} failed ({percent(failures, requests)})"
+    return f"{count(failures)}/{count(requests)} ({percent(failures, requests)})"

@@ -21,19 +21,33 @@ _REST = {
 """Reasons of conditions that are not True although all is well."""
 
 
+_QUARANTINED = {
+    Reason.QUARANTINED,
+    Reason.ROLLOUT_ABORTED,
+    Reason.ROLLED_BACK,
+    Reason.ABORTED_BY_USER,
+    Reason.ANALYSIS_FAILED,
+    Reason.PROGRESS_DEADLINE_EXCEEDED,
+    Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
+}
+"""Reasons that say again, once no rollout is under way, what the quarantine says."""
+
+
 def troubles(md: ModelDeployment) -> list[Condition]:
     """The conditions that say that something is not as it should be.
 
-    Ready only sums up the others: it is left out while another says why, or a rollout is under way.
+    Ready only sums up the others: it is left out while another says why, or a rollout or a quarantine does.
     """
+    told = _QUARANTINED if md.status.quarantine is not None and md.status.rollout is None else set()
     wrong = [
         condition
         for condition in md.status.conditions
         if condition.status is not ConditionStatus.TRUE
         and condition.reason not in _REST
+        and condition.reason not in told
         and condition.type is not ConditionType.READY
     ]
-    if wrong or md.status.rollout is not None:
+    if wrong or md.status.rollout is not None or told:
         return wrong
     return [
         condition

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import Outcome
-from steersman.cli.view.text import human_duration, plain
+from steersman.cli.view.text import LONGEST_CELL, clean, human_duration, plain
 
 OUTCOME_STYLES = {
     Outcome.PROMOTED: "green",
@@ -20,10 +20,8 @@ OUTCOME_STYLES = {
 def render_history(md: ModelDeployment, now: float) -> Table:
     """One line per rollout, newest first."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("REVISION", overflow="fold")
-    for header in ("VERSION", "STRATEGY", "OUTCOME", "REASON", "STARTED", "DURATION"):
-        table.add_column(header, no_wrap=header not in ("REASON",), overflow="fold")
-    table.add_column("MESSAGE", overflow="fold", ratio=1)
+    for header in ("REVISION", "VERSION", "STRATEGY", "OUTCOME", "REASON", "STARTED", "DURATION", "MESSAGE"):
+        table.add_column(header, no_wrap=True)
     for entry in md.status.history:
         table.add_row(
             plain(entry.revision),
@@ -33,6 +31,6 @@ def render_history(md: ModelDeployment, now: float) -> Table:
             plain(entry.reason),
             f"{human_duration(now - entry.started_at)} ago",
             human_duration(entry.ended_at - entry.started_at),
-            plain(entry.message),
+            Text(clean(entry.message, LONGEST_CELL)),
         )
     return table

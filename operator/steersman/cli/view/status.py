@@ -9,8 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from steersman.api.conditions import Reason
 from steersman.api.modeldeployment import ModelDeployment
-from steersman.api.status import RolloutPhase, StrategyName
+from steersman.api.status import Outcome, RolloutPhase, StrategyName
+from steersman.cli.view.advice import advice
 from steersman.cli.view.analysis import STAGE_NAMES, render_analysis
 from steersman.cli.view.conditions import render_conditions
 from steersman.cli.view.events import EventLine, render_events
@@ -33,25 +35,24 @@ _STEP_STYLES = {
 }
 
 
+RECENT = 3600.0
+"""Seconds for which the last manual action is shown."""
+
+
 def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] = ()) -> RenderableType:
     """Everything that is known about a ModelDeployment. `now` in seconds since the epoch, events newest first."""
-    sections: list[RenderableType] = [_head(md, now)]
-    sections.append(_section("Traffic", render_traffic(md, now), route(md)))
-    rollout = _rollout(md, now)
-    if rollout is not None:
-        sections.append(rollout)
-    analysis = _analysis(md, now)
-    if analysis is not None:
-        sections.append(analysis)
-    quarantine = _quarantine(md, now)
-    if quarantine is not None:
-        sections.append(quarantine)
     conditions = render_conditions(md, now)
-    if conditions is not None:
-        sections.append(_section("Needs attention", conditions))
-    if events:
-        sections.append(_section("Events", render_events(events, now)))
-    return Group(*sections)
+    sections = (
+        _head(md, now),
+        _section("Traffic", render_traffic(md, now)),
+        _rollout(md, now),
+        _quarantine(md, now),
+        _section("Needs attention", conditions) if conditions is not None else None,
+        _analysis(md, now),
+        _last_rollout(md, now),
+        _section("Events", render_events(events, now)) if events else None,
+    )
+    return Group(*(section for section in sections if section is not None))
 
 
 def _section(title: str, body: RenderableType, note: str = "") -> RenderableType:
@@ -112,30 +113,30 @@ def _model(md: ModelDeployment, now: float) -> RenderableType:
     if resolved is None:
         facts.add_row("Model", plain(f"{wanted.name}, {selector}: not resolved yet"))
         facts.add_row("Registry", registry)
+        facts.add_row("Route", route(md))
         return facts
-    how = "pinned in the spec" if wanted.version else f"by {resolved.selector}"
+    how = "pinned in the spec" if wanted.version else f"by {clean(resolved.selector)}"
     age = human_duration(now - resolved.resolved_at)
-    facts.add_row(
-        "Model",
-        Text.assemble(
-            clean(resolved.name), (f" version {clean(resolved.version)}", "bold"), f", {clean(how)}, {age} ago"
-        )
-        if not wanted.version
-        else Text.assemble(clean(resolved.name), (f" version {clean(resolved.version)}", "bold"), f", {how}"),
-    )
+    version = (f" version {clean(resolved.version)}", "bold")
+    facts.add_row("Model", Text.assemble(clean(resolved.name), version, f", {how}, resolved {age} ago"))
     origin = [registry]
     if resolved.model_id:
         origin.append(f"model id {clean(resolved.model_id)}")
     if resolved.run_id:
         origin.append(f"run {clean(resolved.run_id)}")
     facts.add_row("Registry", Text(", ".join(origin)))
+    facts.add_row("Route", route(md))
+    action = md.status.action
+    if action is not None and now - action.at < RECENT:
+        what = f"{action.action}, {human_duration(now - action.at)} ago: {action.result}"
+        facts.add_row("Action", plain(what))
     return facts
 
 
 def _rollout(md: ModelDeployment, now: float) -> RenderableType | None:
     rollout = md.status.rollout
     if rollout is None:
-        return _last_rollout(md, now)
+        return None
     steps = Table.grid(padding=(0, 1, 0, 0))
     steps.add_column(no_wrap=True)
     steps.add_column(no_wrap=True)
@@ -148,7 +149,7 @@ def _rollout(md: ModelDeployment, now: float) -> RenderableType | None:
 
 
 def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
-    if not md.status.history:
+    if md.status.rollout is not None or not md.status.history:
         return None
     last = md.status.history[0]
     outcome = Text.assemble(
@@ -157,7 +158,8 @@ def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
         f" {human_duration(now - last.ended_at)} ago, took {human_duration(last.ended_at - last.started_at)}",
     )
     body: list[RenderableType] = [outcome]
-    if clean(last.message):
+    quarantine = md.status.quarantine
+    if clean(last.message) and not (quarantine and quarantine.message == last.message):
         body.append(plain(last.message, style="dim"))
     return _section("Last rollout", Group(*body))
 
@@ -165,8 +167,10 @@ def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
 def _analysis(md: ModelDeployment, now: float) -> RenderableType | None:
     rollout = md.status.rollout
     if rollout is None:
-        last = md.status.last_analysis
-        return _section("Analysis", render_analysis(last, now), "of the last rollout") if last else None
+        last, history = md.status.last_analysis, md.status.history
+        if last is None or (history and history[0].outcome is Outcome.PROMOTED):
+            return None
+        return _section("Analysis", render_analysis(last, now), "of the last rollout")
     if rollout.analysis is None:
         names = [template.name for template in md.spec.analysis.templates]
         if not names or rollout.strategy is StrategyName.INITIAL or rollout.phase is not RolloutPhase.STARTING:
@@ -191,6 +195,12 @@ def _quarantine(md: ModelDeployment, now: float) -> RenderableType | None:
     ]
     if clean(quarantine.message):
         body.append(plain(quarantine.message))
+    try:
+        hint = advice(Reason(quarantine.reason), md)
+    except ValueError:
+        hint = ""
+    if hint and "steersman retry" not in hint:
+        body.append(Text(f"→ {hint}", style="cyan"))
     body.append(
         Text(
             f"→ it is not tried again until {other} names another version, the spec changes, "

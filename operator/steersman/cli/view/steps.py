@@ -10,6 +10,9 @@ from steersman.api.status import RolloutPhase, RolloutStatus, StrategyName
 from steersman.api.strategy import BlueGreen, Canary, StageAnalysis, Step
 from steersman.cli.view.text import countdown, human_duration
 
+_ORDER = list(RolloutPhase)
+"""Phases in the order in which a rollout goes through them."""
+
 
 class StepState(StrEnum):
     """Where a step stands; the value is its marker."""
@@ -64,30 +67,24 @@ def _canary(md: ModelDeployment, rollout: RolloutStatus, canary: Canary, now: fl
 
 
 def _blue_green(md: ModelDeployment, rollout: RolloutStatus, plan: BlueGreen, now: float) -> list[StepLine]:
-    labels = ["start the preview"]
-    phases = [RolloutPhase.STARTING]
-    before = "analyse the preview" + _templates(plan.pre_promotion_analysis) if plan.pre_promotion_analysis else ""
+    stages: list[tuple[RolloutPhase, bool, str]] = [(RolloutPhase.STARTING, False, "start the preview")]
+    if plan.pre_promotion_analysis:
+        stages.append(
+            (RolloutPhase.PRE_PROMOTION, False, "analyse the preview" + _templates(plan.pre_promotion_analysis))
+        )
     if not plan.auto_promotion:
-        wait = "wait until promoted by hand"
+        stages.append((RolloutPhase.PRE_PROMOTION, True, "pause until promoted"))
     elif plan.auto_promotion_delay:
-        wait = f"wait {human_duration(plan.auto_promotion_delay)}"
-    else:
-        wait = ""
-    if before or wait:
-        labels.append(", then ".join(part for part in (before, wait) if part))
-        phases.append(RolloutPhase.PRE_PROMOTION)
-    labels.append("switch all traffic")
-    phases.append(RolloutPhase.PROMOTING)
+        stages.append((RolloutPhase.PRE_PROMOTION, True, f"pause {human_duration(plan.auto_promotion_delay)}"))
+    stages.append((RolloutPhase.PROMOTING, False, "switch all traffic"))
     if plan.post_promotion_analysis:
-        labels.append("analyse after the switch" + _templates(plan.post_promotion_analysis))
-        phases.append(RolloutPhase.POST_PROMOTION)
-    # A phase that this plan does not have (the spec changed, or it is only passed through) shows as the next one.
-    order = list(RolloutPhase)
-    current = next(
-        i for i, phase in enumerate([*phases, rollout.phase]) if order.index(phase) >= order.index(rollout.phase)
-    )
-    current = min(current, len(labels) - 1)
-    return _number_off(labels, current, md, now)
+        stages.append(
+            (RolloutPhase.POST_PROMOTION, False, "analyse after the switch" + _templates(plan.post_promotion_analysis))
+        )
+    here = _ORDER.index(rollout.phase), rollout.gate_open and rollout.phase is RolloutPhase.PRE_PROMOTION
+    # A stage that this plan does not have is only passed through: the next one is shown as current.
+    ahead = [index for index, (phase, opened, _) in enumerate(stages) if (_ORDER.index(phase), opened) >= here]
+    return _number_off([label for _, _, label in stages], min([*ahead, len(stages) - 1]), md, now)
 
 
 def _templates(analysis: StageAnalysis) -> str:

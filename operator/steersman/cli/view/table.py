@@ -10,7 +10,7 @@ from rich.text import Text
 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.cli.view.health import PHASE_STYLES
-from steersman.cli.view.text import clean, human_duration, plain
+from steersman.cli.view.text import LONGEST_CELL, clean, human_duration, plain
 
 
 def render_table(
@@ -18,15 +18,13 @@ def render_table(
 ) -> Table:
     """One line per ModelDeployment; `namespaces` adds that column, `wide` the revisions, strategy, runtime and message."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    if namespaces:
-        table.add_column("NAMESPACE", overflow="fold")
-    table.add_column("NAME", overflow="fold")
-    table.add_column("MODEL", overflow="fold")
-    for header in ("VERSION", "CANDIDATE", "PHASE", "WEIGHT", "STEP", "READY", "AGE"):
-        table.add_column(header, no_wrap=True)
+    headers = ["NAMESPACE"] if namespaces else []
+    headers += ["NAME", "MODEL", "VERSION", "CANDIDATE", "PHASE", "WEIGHT", "STEP", "READY", "AGE"]
     if wide:
-        for header in ("STRATEGY", "RUNTIME", "STABLE REVISION", "CANDIDATE REVISION", "MESSAGE"):
-            table.add_column(header, overflow="fold")
+        headers += ["STRATEGY", "RUNTIME", "STABLE REVISION", "CANDIDATE REVISION", "MESSAGE"]
+    for header in headers:
+        # Where width is short (the live view) the model's name gives way.
+        table.add_column(header, no_wrap=header != "MODEL", overflow="ellipsis")
     for md in models:
         table.add_row(*_cells(md, now, namespaces, wide))
     return table
@@ -53,7 +51,7 @@ def _cells(md: ModelDeployment, now: float, namespaces: bool, wide: bool) -> lis
             plain(md.spec.runtime.name),
             plain(stable.name if stable else "-"),
             plain(candidate.name if candidate else "-"),
-            plain(status.message or "-"),
+            Text(clean(status.message or "-", LONGEST_CELL)),
         ]
     return cells
 

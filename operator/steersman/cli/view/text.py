@@ -18,6 +18,8 @@ _NOTHING = {"Cf", "Cs", "Co", "Cn"}
 
 LONGEST = 1000
 """Characters of a message that are shown."""
+LONGEST_CELL = 160
+"""Characters of a message in a table; -o json has it all."""
 
 
 def clean(value: object, longest: int = LONGEST) -> str:
@@ -88,7 +90,7 @@ def number(value: float) -> str:
 
 def count(value: float) -> str:
     """Rounded to a whole number: counts measured as increases are not integers."""
-    return f"{value:,.0f}".replace(",", " ") if math.isfinite(value) else number(value)
+    return f"{value:.0f}" if math.isfinite(value) else number(value)
 
 
 def percent(part: float, whole: float) -> str:
