@@ -254,11 +254,11 @@ async def test_watch_gives_events_and_raises_the_servers_error(kube: AioKubeClie
     api.watches.append(
         [{"type": "ADDED", "object": item}, {"type": "ERROR", "object": status_body(410, "too old resource version")}]
     )
-    seen = []
+    events = kube.watch("v1", "Pod", "ns", "5")
+    assert await anext(events) == ("ADDED", item)
     with pytest.raises(ApiError, match="too old") as caught:
-        async for event in kube.watch("v1", "Pod", "ns", "5"):
-            seen.append(event)
-    assert (seen, caught.value.status) == ([("ADDED", item)], 410)
+        await anext(events)
+    assert caught.value.status == 410
     assert api.requests[-1].query["resourceVersion"] == "5"
 
 
