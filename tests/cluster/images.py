@@ -89,6 +89,15 @@ class ImageBuilder:
                         image = self._build(source, context, key)
                 return image
 
+    def built(self, name: str) -> BuiltImage:
+        """The newest build of the image of that name. BuildFailed when it was never built."""
+        folder = self._cache.images / "records" / _slug(name)
+        for record in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+            image = BuiltImage.from_json(record.read_text())
+            if self.layout.holds(image):
+                return image
+        raise BuildFailed(f"The image {name} has not been built here; build it first.")
+
     def key(self, source: ImageSource, context: Path, parent: BuiltImage | None) -> str:
         """The content address of the image."""
         parents = [parent.manifest.digest if parent else base_image.key()]
@@ -111,7 +120,7 @@ class ImageBuilder:
     # ---------------------------------------------------------------- records of what was built
 
     def _records(self, source: ImageSource) -> Path:
-        return self._cache.images / "records" / re.sub(r"[^a-z0-9.]+", "-", source.name)
+        return self._cache.images / "records" / _slug(source.name)
 
     def _recorded(self, source: ImageSource, key: str) -> BuiltImage | None:
         record = self._records(source) / f"{key}.json"
@@ -245,6 +254,10 @@ class ImageBuilder:
 def storage_name(name: str) -> str:
     """The image's name in buildah's storage, without a tag."""
     return f"localhost/{name.rsplit(':', 1)[0]}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", name)
 
 
 def _made(folder: Path) -> Path:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +46,20 @@ class Seed:
 
     folder: Path
     blobs: frozenset[str]
+    names: Mapping[str, str]
+    """Full image name to the digest of its manifest."""
 
     @classmethod
     def read(cls, folder: Path) -> Seed | None:
         """The seed in `folder`, or None when it is not whole."""
         try:
-            blobs = frozenset(json.loads((folder / STAMP).read_text())["blobs"])
+            stamp = json.loads((folder / STAMP).read_text())
+            blobs, names = frozenset(stamp["blobs"]), dict(stamp["names"])
         except (OSError, ValueError, KeyError):
             return None
         if not all((folder / database).is_file() for database in DATABASES):
             return None
-        return cls(folder, blobs)
+        return cls(folder, blobs, names)
 
     def missing_bytes(self, images: Sequence[BuiltImage]) -> int:
         """The bytes of these images' blobs that the seed lacks."""
@@ -185,7 +188,11 @@ def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout) -> None
         runner.wait()
     for blob in (work / BLOBS).iterdir():
         layout.share(blob)
-    (work / STAMP).write_text(json.dumps({"blobs": sorted(blob.name for blob in (work / BLOBS).iterdir())}))
+    stamp = {
+        "blobs": sorted(blob.name for blob in (work / BLOBS).iterdir()),
+        "names": {image.full_name: image.manifest.digest for image in images},
+    }
+    (work / STAMP).write_text(json.dumps(stamp))
 
 
 def _wait_for_containerd(runner: subprocess.Popen[bytes], log: Path) -> int:
