@@ -40,6 +40,8 @@ class Reason(StrEnum):
     TEMPLATE_NOT_FOUND = "AnalysisTemplateNotFound"
     TEMPLATE_INVALID = "AnalysisTemplateInvalid"
     REGISTRY_NOT_FOUND = "RegistryNotFound"
+    NAME_CONFLICT = "NameConflict"
+    APPLY_FAILED = "ApplyFailed"
     # ModelResolved
     RESOLVED = "Resolved"
     RESOLVING = "Resolving"

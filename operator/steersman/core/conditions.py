@@ -1,0 +1,207 @@
+"""Phase, message and conditions: what a person and other tools read off the status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from steersman.api.status import Phase, RolloutPhase, StrategyName
+from steersman.core.analysis.model import Assessment, Verdict
+from steersman.core.rollout.turn import Turn
+
+_TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+_WAITS_FOR_PERSON = frozenset({Reason.AWAITING_PROMOTION, Reason.INCONCLUSIVE_LIMIT_EXCEEDED, Reason.PAUSED})
+
+Finding = tuple[ConditionStatus, Reason, str]
+
+
+def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
+    """Set phase, message, the printer columns' fields and the conditions.
+
+    at_target: the revision that the spec asks for is known and is stable.
+    """
+    stable = turn.status.stable
+    phase, message = _phase(turn, at_target)
+    steps = turn.spec.strategy.canary.steps if turn.spec.strategy.canary else []
+    rollout = turn.status.rollout
+    in_steps = (
+        rollout is not None and rollout.strategy == StrategyName.CANARY and rollout.phase == RolloutPhase.STEPPING
+    )
+    available = turn.available(stable.name) if stable else 0
+    findings = {
+        ConditionType.READY: _ready(turn, phase, at_target, available, message),
+        ConditionType.AVAILABLE: _available(turn, available),
+        ConditionType.PROGRESSING: _progressing(turn, at_target),
+        ConditionType.ACCEPTED: _accepted(turn),
+        ConditionType.MODEL_RESOLVED: _resolved(turn),
+        ConditionType.ANALYSIS_PASSING: _analysis(turn, judged),
+        ConditionType.TRAFFIC_ROUTED: _traffic(turn),
+    }
+    turn.set(
+        observed_generation=turn.generation,
+        phase=phase,
+        message=message,
+        candidate_weight=turn.candidate_weight,
+        step=f"{rollout.step}/{len(steps)}" if rollout is not None and in_steps else "",
+        ready=f"{available}/{stable.replicas}" if stable else f"0/{turn.spec.replicas}",
+        conditions=[_condition(turn, kind, finding) for kind, finding in findings.items()],
+    )
+    _announce(turn)
+
+
+def _announce(turn: Turn) -> None:
+    """An event for each trouble that a condition newly tells of; how a rollout begins and ends is told where it happens."""
+    before = {c.type: c.reason for c in turn.before.conditions}
+    told: dict[ConditionType, Callable[[Condition], bool]] = {
+        ConditionType.ACCEPTED: lambda c: c.status == _FALSE,
+        ConditionType.MODEL_RESOLVED: lambda c: c.status == _FALSE,
+        ConditionType.TRAFFIC_ROUTED: lambda c: c.reason == Reason.ROUTE_NOT_ACCEPTED,
+        ConditionType.ANALYSIS_PASSING: lambda c: c.reason in (Reason.ANALYSIS_ERROR, Reason.ANALYSIS_INCONCLUSIVE),
+        ConditionType.PROGRESSING: lambda c: (
+            c.reason == Reason.PROGRESS_DEADLINE_EXCEEDED and turn.status.rollout is not None
+        ),
+    }
+    for condition in turn.status.conditions:
+        tell = told.get(condition.type)
+        if tell is not None and tell(condition) and before.get(condition.type) != condition.reason:
+            turn.event(condition.reason, condition.message, warning=True)
+
+
+def _condition(turn: Turn, kind: ConditionType, finding: Finding) -> Condition:
+    status, reason, message = finding
+    old = next((c for c in turn.before.conditions if c.type == kind), None)
+    since = old.last_transition_time if old is not None and old.status == status else turn.now
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=since,
+        observed_generation=turn.generation,
+    )
+
+
+def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
+    status = turn.status
+    rollout, trouble = status.rollout, turn.problem or turn.unresolved
+    if rollout is not None:
+        if rollout.phase == RolloutPhase.ABORTING:
+            return Phase.ROLLING_BACK, rollout.message
+        if turn.paused or turn.waiting_reason in _WAITS_FOR_PERSON:
+            return Phase.PAUSED, turn.waiting_for
+        message = turn.waiting_for or f"{rollout.revision}: {rollout.phase}"
+        return (Phase.INITIALIZING if status.stable is None else Phase.PROGRESSING), message
+    if status.stable is None:
+        return Phase.PENDING, trouble.message if trouble else turn.waiting_for
+    if status.quarantine is not None:
+        return Phase.DEGRADED, f"{status.quarantine.revision} was rolled back: {status.quarantine.message}"
+    if trouble is not None and not at_target:
+        return Phase.DEGRADED, trouble.message
+    if turn.problem is not None:
+        return Phase.DEGRADED, turn.problem.message
+    if not at_target and turn.waiting_reason == Reason.PAUSED:
+        return Phase.PAUSED, turn.waiting_for
+    if turn.available(status.stable.name) == 0:
+        return Phase.DEGRADED, f"no pod of {status.stable.name} is available"
+    return Phase.HEALTHY, f"{status.stable.name} has all traffic"
+
+
+def _ready(turn: Turn, phase: Phase, at_target: bool, available: int, message: str) -> Finding:
+    if phase == Phase.PENDING:
+        trouble = turn.problem or turn.unresolved
+        return _FALSE, trouble.reason if trouble else Reason.RESOLVING, message
+    if turn.status.rollout is not None:
+        return _FALSE, Reason.ROLLOUT_PROGRESSING, message
+    if turn.status.quarantine is not None:
+        return _FALSE, Reason.ROLLOUT_ABORTED, message
+    if turn.problem is not None:
+        return _FALSE, turn.problem.reason, turn.problem.message
+    if not at_target:
+        return _FALSE, turn.unresolved.reason if turn.unresolved else turn.waiting_reason, message
+    if turn.status.stable is not None and available < turn.status.stable.replicas:
+        return (
+            _FALSE,
+            Reason.MINIMUM_REPLICAS_UNAVAILABLE,
+            f"{available} of {turn.status.stable.replicas} pods are available",
+        )
+    return _TRUE, Reason.ROLLOUT_COMPLETE, message
+
+
+def _available(turn: Turn, available: int) -> Finding:
+    stable = turn.status.stable
+    if stable is None:
+        return _FALSE, Reason.NO_STABLE_REVISION, "no revision serves yet"
+    if available == 0:
+        return _FALSE, Reason.MINIMUM_REPLICAS_UNAVAILABLE, f"no pod of {stable.name} is available"
+    return _TRUE, Reason.MINIMUM_REPLICAS_AVAILABLE, f"{stable.name} is available"
+
+
+def _progressing(turn: Turn, at_target: bool) -> Finding:
+    status = turn.status
+    rollout = status.rollout
+    if rollout is not None:
+        if rollout.phase == RolloutPhase.ABORTING:
+            return _FALSE, Reason.ROLLOUT_ABORTED, rollout.message
+        if turn.paused:
+            return _UNKNOWN, Reason.PAUSED, f"{rollout.revision} is held at {turn.candidate_weight} %"
+        if turn.waiting_reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
+            return _FALSE, turn.waiting_reason, turn.waiting_for
+        if turn.waiting_reason in _WAITS_FOR_PERSON:
+            return _UNKNOWN, turn.waiting_reason, turn.waiting_for
+        return _TRUE, turn.waiting_reason, turn.waiting_for or f"{rollout.revision}: {rollout.phase}"
+    if status.quarantine is not None:
+        return _FALSE, _known_reason(status.quarantine.reason), status.quarantine.message
+    if at_target:
+        return _TRUE, Reason.ROLLOUT_COMPLETE, f"{status.stable.name if status.stable else ''} is stable"
+    trouble = turn.problem or turn.unresolved
+    if trouble is not None:
+        return _FALSE, trouble.reason, trouble.message
+    return _UNKNOWN, turn.waiting_reason, turn.waiting_for
+
+
+def _known_reason(text: str) -> Reason:
+    return Reason(text) if text in set(Reason) else Reason.ROLLOUT_ABORTED
+
+
+def _accepted(turn: Turn) -> Finding:
+    if turn.problem is not None:
+        return _FALSE, turn.problem.reason, turn.problem.message
+    return _TRUE, Reason.ACCEPTED, "the spec and what it refers to is valid"
+
+
+def _resolved(turn: Turn) -> Finding:
+    if turn.unresolved is not None:
+        status = _UNKNOWN if turn.unresolved.reason == Reason.RESOLVING else _FALSE
+        return status, turn.unresolved.reason, turn.unresolved.message
+    model = turn.status.model
+    if model is None:
+        return _UNKNOWN, Reason.RESOLVING, "the registry was not asked yet"
+    return _TRUE, Reason.RESOLVED, f"{model.name} {model.selector} is version {model.version}"
+
+
+def _analysis(turn: Turn, judged: Assessment | None) -> Finding:
+    status = turn.status
+    if judged is None:
+        if (
+            status.rollout is None
+            and status.quarantine is not None
+            and status.quarantine.reason == Reason.ANALYSIS_FAILED
+        ):
+            return _FALSE, Reason.ANALYSIS_FAILED, status.quarantine.message
+        return _UNKNOWN, Reason.NO_ANALYSIS, "no analysis is under way"
+    if judged.verdict == Verdict.FAILED:
+        return _FALSE, Reason.ANALYSIS_FAILED, judged.message
+    if judged.verdict in (Verdict.PASSING, Verdict.COMPLETE):
+        return _TRUE, Reason.ANALYSIS_PASSING, judged.message
+    if judged.verdict == Verdict.INCONCLUSIVE:
+        return _UNKNOWN, Reason.ANALYSIS_ERROR if judged.error else Reason.ANALYSIS_INCONCLUSIVE, judged.message
+    return _UNKNOWN, Reason.AWAITING_ANALYSIS, judged.message
+
+
+def _traffic(turn: Turn) -> Finding:
+    if not turn.status.weights:
+        return _UNKNOWN, Reason.NO_STABLE_REVISION, "no revision receives traffic yet"
+    state = turn.provider.read(turn.intent(), turn.snapshot.children)
+    if state.settled:
+        return _TRUE, Reason.WEIGHTS_APPLIED, ", ".join(f"{w.revision} {w.weight} %" for w in turn.status.weights)
+    return _FALSE, Reason.ROUTE_NOT_ACCEPTED if state.rejected else Reason.WEIGHTS_PENDING, state.message

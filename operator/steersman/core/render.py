@@ -1,0 +1,79 @@
+"""From the new status to the objects that should exist, and those that should not."""
+
+from __future__ import annotations
+
+from steersman.api.status import StrategyName
+from steersman.core.manifests import (
+    deployment,
+    needs_apply,
+    owned,
+    preview_service,
+    revision_service,
+    snapshot_object,
+)
+from steersman.core.revision import Revision
+from steersman.core.rollout.turn import Turn
+from steersman.core.snapshot import Manifest, ObjectRef
+
+_ORDER = {"ControllerRevision": 0, "Service": 1, "Deployment": 2, "HTTPRoute": 3}
+
+
+def render(turn: Turn, desired: Revision | None) -> tuple[tuple[Manifest, ...], tuple[ObjectRef, ...]]:
+    """Manifests to apply, in order, that differ from what is there; and owned objects to delete."""
+    owner, children = turn.snapshot.manifest, turn.snapshot.children
+    wanted: list[Manifest] = []
+    kept_snapshots: set[str] = {entry.revision for entry in turn.status.history}
+    for name, replicas in _live(turn).items():
+        kept_snapshots.add(name)
+        revision = _snapshot_of(turn, name, desired)
+        wanted.append(owned(revision_service(name, turn.name), owner, name))
+        if revision is None:
+            continue
+        if children.get("ControllerRevision", name) is None:
+            wanted.append(owned(snapshot_object(revision, int(turn.now)), owner, name))
+        wanted.append(owned(deployment(revision, turn.name, replicas), owner, name))
+    intent = turn.intent()
+    if intent.weights:
+        wanted += [owned(manifest, owner) for manifest in turn.provider.render(intent)]
+    preview = _previewed(turn)
+    if preview is not None:
+        wanted.append(owned(preview_service(preview, turn.name), owner))
+    wanted.sort(key=lambda manifest: _ORDER.get(manifest["kind"], 3))
+    names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
+    names |= {("ControllerRevision", name) for name in kept_snapshots}
+    names |= {("Deployment", name) for name in _live(turn)}
+    stale = [child for child in children if (child["kind"], child["metadata"]["name"]) not in names]
+    # A route that names a Service goes before the Service does.
+    stale.sort(key=lambda manifest: -_ORDER.get(manifest["kind"], 3))
+    apply = tuple(m for m in wanted if needs_apply(m, children.get(m["kind"], m["metadata"]["name"])))
+    return apply, tuple(_ref(child) for child in stale)
+
+
+def _live(turn: Turn) -> dict[str, int]:
+    """Replicas of every revision that should have pods."""
+    live = {retiring.revision: retiring.replicas for retiring in turn.status.retiring}
+    for revision in (turn.status.stable, turn.status.candidate):
+        if revision is not None:
+            live[revision.name] = revision.replicas
+    return live
+
+
+def _snapshot_of(turn: Turn, name: str, desired: Revision | None) -> Revision | None:
+    if desired is not None and desired.name == name:
+        return desired
+    stored = turn.snapshot.children.get("ControllerRevision", name)
+    return Revision.from_data(name, stored["data"]) if stored is not None else None
+
+
+def _previewed(turn: Turn) -> str | None:
+    if turn.spec.strategy.blue_green is None:
+        return None
+    rollout = turn.status.rollout
+    if rollout is not None and rollout.strategy == StrategyName.BLUE_GREEN:
+        return rollout.revision
+    return turn.status.stable.name if turn.status.stable is not None else None
+
+
+def _ref(manifest: Manifest) -> ObjectRef:
+    metadata = manifest["metadata"]
+    return ObjectRef(manifest["apiVersion"], manifest["kind"], metadata["name"], metadata.get("uid"))

@@ -1,0 +1,1 @@
+"""The rollout: from recorded status and observed children to the next status."""

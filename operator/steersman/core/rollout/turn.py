@@ -1,0 +1,155 @@
+"""The working state of one planning turn: the status as it becomes, and what happens beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from steersman.api.conditions import ConditionType, Reason
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.status import (
+    AnalysisStage,
+    ModelDeploymentStatus,
+    RevisionStatus,
+    RevisionWeight,
+    RolloutPhase,
+    RolloutStatus,
+)
+from steersman.core.analysis.model import BoundMetric
+from steersman.core.snapshot import EventIntent, Problem, Snapshot
+from steersman.core.traffic import TrafficIntent, TrafficProvider
+
+
+class Turn:
+    """One turn. Mutable, but only within a single call of plan()."""
+
+    def __init__(
+        self, snapshot: Snapshot, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, provider: TrafficProvider
+    ) -> None:
+        self.snapshot = snapshot
+        self.spec = spec
+        self.before = status
+        self.status = status
+        self.provider = provider
+        self.metrics: Mapping[AnalysisStage, tuple[BoundMetric, ...]] = {}
+        self.events: list[EventIntent] = []
+        self.wake_times: list[float] = []
+        self.waiting_for = ""
+        """What the rollout waits for, for conditions and messages."""
+        self.waiting_reason = Reason.ROLLOUT_PROGRESSING
+        self.problem: Problem | None = None
+        """Why the spec is not accepted."""
+        self.unresolved: Problem | None = None
+        """Why the registry names no version."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.snapshot.now
+
+    @property
+    def name(self) -> str:
+        """Name of the ModelDeployment."""
+        return str(self.snapshot.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the ModelDeployment."""
+        return str(self.snapshot.manifest["metadata"]["namespace"])
+
+    @property
+    def generation(self) -> int:
+        """metadata.generation."""
+        return int(self.snapshot.manifest["metadata"].get("generation", 0))
+
+    @property
+    def rollout(self) -> RolloutStatus:
+        """The rollout under way. Only call when there is one."""
+        if self.status.rollout is None:
+            raise ValueError("no rollout is under way")
+        return self.status.rollout
+
+    @property
+    def paused(self) -> bool:
+        """Held by the spec or by hand."""
+        return self.spec.paused or self.status.paused
+
+    @property
+    def was_paused(self) -> bool:
+        """Whether the last turn ended paused."""
+        return any(c.type == ConditionType.PROGRESSING and c.reason == Reason.PAUSED for c in self.before.conditions)
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the status."""
+        self.status = self.status.model_copy(update=changes)
+
+    def set_rollout(self, **changes: Any) -> None:
+        """Change fields of the rollout."""
+        self.set(rollout=self.rollout.model_copy(update=changes))
+
+    def enter(self, phase: RolloutPhase, **changes: Any) -> None:
+        """Begin a phase or step of the rollout now: deadlines and pauses count from here."""
+        self.set_rollout(phase=phase, step_started_at=self.now, gate_open=False, **changes)
+
+    def event(self, reason: Reason, message: str, *, warning: bool = False) -> None:
+        """Record an event once the status is written."""
+        self.events.append(EventIntent(reason, message, warning))
+
+    def wake(self, at: float) -> None:
+        """Look again at this time although nothing changed."""
+        if isfinite(at):
+            self.wake_times.append(at)
+
+    def wait(self, what: str, reason: Reason = Reason.ROLLOUT_PROGRESSING) -> None:
+        """Note what the rollout waits for."""
+        self.waiting_for = what
+        self.waiting_reason = reason
+
+    @property
+    def candidate_weight(self) -> int:
+        """Intended weight of the candidate, percent."""
+        if self.status.rollout is None:
+            return 0
+        return next((w.weight for w in self.status.weights if w.revision == self.rollout.revision), 0)
+
+    def set_weight(self, weight: int) -> None:
+        """Intend a weight for the candidate; stable has the rest."""
+        candidate = RevisionWeight(revision=self.rollout.revision, weight=weight)
+        if self.status.stable is None:
+            self.set(weights=[candidate])
+        else:
+            stable = RevisionWeight(revision=self.status.stable.name, weight=100 - weight)
+            self.set(weights=[stable, candidate])
+
+    def available(self, revision: str) -> int:
+        """Available pods of a revision."""
+        return self.snapshot.children.available(revision)
+
+    def intent(self) -> TrafficIntent:
+        """The split as recorded in status, with retiring revisions at 0."""
+        weights = [(w.revision, w.weight) for w in self.status.weights]
+        known = {revision for revision, _ in weights}
+        if self.status.rollout is not None and weights and self.rollout.revision not in known:
+            weights.append((self.rollout.revision, 0))
+            known.add(self.rollout.revision)
+        weights += [(r.revision, 0) for r in self.status.retiring if weights and r.revision not in known]
+        return TrafficIntent(self.namespace, self.name, self.spec.traffic, tuple(weights))
+
+    def routed(self) -> bool:
+        """Whether the intended weights are in force; notes what is waited for otherwise."""
+        state = self.provider.read(self.intent(), self.snapshot.children)
+        if not state.settled:
+            self.wait(state.message, Reason.ROUTE_NOT_ACCEPTED if state.rejected else Reason.WEIGHTS_PENDING)
+        return state.settled
+
+    def enough_pods(self, wanted: int) -> bool:
+        """Whether the candidate has this many available pods; notes what is waited for otherwise."""
+        have = self.available(self.rollout.revision)
+        if have < wanted:
+            self.wait(f"{have} of {wanted} pods of {self.rollout.revision} are available")
+        return have >= wanted
+
+    def revision_status(self, name: str, version: str, replicas: int) -> RevisionStatus:
+        """Status entry of a revision with its pods as observed."""
+        return RevisionStatus(name=name, version=version, replicas=replicas, available_replicas=self.available(name))

@@ -1,0 +1,104 @@
+"""What one reconcile of one ModelDeployment sees, and what it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from steersman.api.analysis import AnalysisTemplateSpec
+from steersman.api.conditions import Reason
+from steersman.api.runtime import ServingRuntimeSpec
+from steersman.api.status import ModelDeploymentStatus
+from steersman.core.analysis.model import MetricQuery, QueryResult
+from steersman.core.pod.template import RegistryAccess
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that the object refers to is missing or wrong."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class RegistryAnswer:
+    """The version that the registry names for the spec's model, alias or tags."""
+
+    version: str
+    model_id: str | None = None
+    run_id: str | None = None
+
+
+class Children:
+    """The objects that a ModelDeployment owns, as last seen."""
+
+    def __init__(self, manifests: Sequence[Manifest] = ()) -> None:
+        self._by_key = {(m["kind"], m["metadata"]["name"]): m for m in manifests}
+
+    def get(self, kind: str, name: str) -> Manifest | None:
+        """The object, or None."""
+        return self._by_key.get((kind, name))
+
+    def __iter__(self) -> Iterator[Manifest]:
+        return iter(self._by_key.values())
+
+    def available(self, revision: str) -> int:
+        """Available pods of a revision's Deployment: ready, so model loaded and smoke request passed."""
+        deployment = self.get("Deployment", revision)
+        return int((deployment or {}).get("status", {}).get("availableReplicas") or 0)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that planning needs to know; nothing in it is fetched later."""
+
+    manifest: Manifest
+    """The ModelDeployment."""
+    now: float
+    """Seconds since the epoch, whole milliseconds."""
+    registry: RegistryAccess | Problem
+    answer: RegistryAnswer | Problem
+    runtime: ServingRuntimeSpec | Problem
+    templates: Mapping[str, AnalysisTemplateSpec | Problem]
+    """Every analysis template that the spec refers to, by name."""
+    children: Children = field(default_factory=Children)
+    results: Sequence[QueryResult] = ()
+    obstacle: Problem | None = None
+    """Something that stood in the way of acting on an earlier plan."""
+
+
+@dataclass(frozen=True)
+class EventIntent:
+    """A Kubernetes event to be recorded on the ModelDeployment."""
+
+    reason: Reason
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """An object to delete."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, in this order: write status, apply, delete, clear the action; then query and come back."""
+
+    status: ModelDeploymentStatus
+    apply: tuple[Manifest, ...] = ()
+    delete: tuple[ObjectRef, ...] = ()
+    events: tuple[EventIntent, ...] = ()
+    queries: tuple[MetricQuery, ...] = ()
+    requeue_at: float | None = None
+    """When to look again although nothing changed."""
+    clear_action: bool = False

@@ -1,0 +1,260 @@
+"""The composition root: everything is made and connected here, and runs until a signal or the loss of leadership."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from typing import Any
+
+import kopf
+
+from steersman.adapters.kube.client import AioKubeClient, connect
+from steersman.adapters.kube.events import EventRecorder, EventType
+from steersman.adapters.kube.lease import LeaderElector
+from steersman.adapters.metrics.prometheus import PrometheusProvider
+from steersman.adapters.registries.mlflow import MLflowRegistry
+from steersman.api.meta import LABEL_DEPLOYMENT
+from steersman.core.snapshot import EventIntent, Problem
+from steersman.ports import ApiError, Conflict, Manifest, NotFound
+from steersman.shell import telemetry as telemetry_module
+from steersman.shell.config import Config
+from steersman.shell.handlers import register, settings_for
+from steersman.shell.kinds import watched
+from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.queue import Key, WorkQueue
+from steersman.shell.reconciler import NotLeader, Reconciler
+from steersman.shell.registries import RegistryPoller, RegistrySource
+from steersman.shell.registry_status import RegistryReporter
+from steersman.shell.store import Store
+from steersman.shell.sync import RESYNC_SECONDS, synchronize, synchronize_or_log
+from steersman.shell.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+STUCK_SECONDS = 120.0
+"""A key that waits this long for a worker means that the workers are stuck."""
+HEARTBEAT_SECONDS = 30.0
+"""A leader election that is silent for this long is stuck."""
+
+
+class KubernetesEvents:
+    """Events of plans, by way of the recorder."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+
+    def record(self, manifest: Manifest, event: EventIntent) -> None:
+        """Record an event on an object."""
+        type_ = EventType.WARNING if event.warning else EventType.NORMAL
+        self._recorder.record(manifest, type_, event.reason, event.message)
+
+
+class Operator:
+    """One operator process."""
+
+    def __init__(self, config: Config, client: AioKubeClient, telemetry: Telemetry) -> None:
+        self.config = config
+        self.kinds = watched(config.cluster_wide)
+        self.telemetry = telemetry
+        self.stop = asyncio.Event()
+        self.lost = False
+        self._client = client
+        self._store = Store()
+        self._queue = WorkQueue()
+        self._elector = LeaderElector(
+            client, config.pod_namespace, config.lease_name, f"{config.pod_name}_{uuid.uuid4().hex[:8]}"
+        )
+        self._recorder = EventRecorder(
+            client, config.pod_name, on_outcome=lambda outcome: telemetry.events.labels(outcome).inc()
+        )
+        self._prometheus = PrometheusProvider(config.prometheus_url)
+        self._mlflow = MLflowRegistry()
+        self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
+        self._desk = MeasurementDesk(self._prometheus, self._queue.add, telemetry.queried)
+        self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
+        builder = SnapshotBuilder(config, self._store, client, self._poller, self._desk, time.time)
+        self._reconciler = Reconciler(
+            client,
+            self._store,
+            builder,
+            self._poller,
+            self._desk,
+            KubernetesEvents(self._recorder),
+            self._may_write,
+            telemetry.planned,
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._synced = False
+        self._leading = False
+        self._store.listen(self._changed)
+
+    def registry(self) -> kopf.OperatorRegistry:
+        """The handlers that kopf runs."""
+        registry = kopf.OperatorRegistry()
+        register(registry, self.kinds, self._store)
+
+        @kopf.on.startup(registry=registry)
+        async def start(**_: Any) -> None:
+            await self._start()
+
+        @kopf.on.cleanup(registry=registry)
+        async def finish(**_: Any) -> None:
+            await self._finish()
+
+        @kopf.on.probe(registry=registry, id="operator")
+        def probe(**_: Any) -> str:
+            trouble = self.trouble()
+            if trouble:
+                raise kopf.PermanentError(trouble)
+            return "leader" if self._elector.is_leader else "standby"
+
+        return registry
+
+    def trouble(self) -> str | None:
+        """Why the process should be restarted, if it should."""
+        if time.monotonic() - self._elector.last_heartbeat > HEARTBEAT_SECONDS:
+            return "the leader election does not go on"
+        if self._leading and self._queue.oldest_age > STUCK_SECONDS:
+            return "the workers are stuck"
+        dead = [task.get_name() for task in self._tasks if task.done()]
+        return f"background work ended: {', '.join(dead)}" if dead else None
+
+    async def _start(self) -> None:
+        await telemetry_module.serve(self.telemetry, self.config.metrics_port, lambda: self._synced, self._refresh)
+        self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
+        self._events_task = self._spawn(self._recorder.run(), "events")
+        self._spawn(self._keep_in_sync(), "resync")
+
+    async def _finish(self) -> None:
+        # Nothing is written after the Lease is let go.
+        self._leading = False
+        await self._recorder.stop(self._events_task)
+        for task in self._tasks:
+            if task.get_name() != "election":
+                task.cancel()
+        await asyncio.gather(*(task for task in self._tasks if task.get_name() != "election"), return_exceptions=True)
+        self._queue.close()
+        await self._poller.close()
+        await self._desk.close()
+        await self._elector.release()
+        await self._prometheus.close()
+        await self._mlflow.close()
+
+    def _spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        return task
+
+    async def _keep_in_sync(self) -> None:
+        while True:
+            try:
+                await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
+                break
+            except ApiError as error:
+                logger.warning("cannot list what is to be watched, trying again: %s", error)
+                await asyncio.sleep(2.0)
+        self._synced = True
+        self._begin_work()
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            await synchronize_or_log(self._client, self._store, self.kinds, self.config.namespaces)
+            self._enqueue_all()
+
+    def _on_leading(self) -> None:
+        self._leading = True
+        self._begin_work()
+
+    def _begin_work(self) -> None:
+        if not (self._synced and self._leading):
+            return
+        for number in range(self.config.workers):
+            self._spawn(self._work(), f"worker-{number}")
+        self._enqueue_all()
+
+    def _on_lost(self) -> None:
+        self._leading = False
+        self.lost = True
+        self.stop.set()
+
+    def _may_write(self) -> bool:
+        return self._leading and self._elector.is_leader
+
+    def _enqueue_all(self) -> None:
+        for manifest in self._store.all("ModelDeployment"):
+            self._changed(manifest)
+
+    def _changed(self, manifest: Manifest) -> None:
+        """Something in the store changed: enqueue the ModelDeployments that it concerns."""
+        if not self._leading:
+            return
+        namespace = manifest["metadata"].get("namespace") or ""
+        kind = manifest["kind"]
+        if kind == "ModelDeployment":
+            self._queue.add((namespace, manifest["metadata"]["name"]))
+        elif owner := (manifest["metadata"].get("labels") or {}).get(LABEL_DEPLOYMENT):
+            if self._store.get("ModelDeployment", namespace, owner) is not None:
+                self._queue.add((namespace, owner))
+        else:
+            for deployment in self._store.all("ModelDeployment"):
+                metadata = deployment["metadata"]
+                if not namespace or metadata["namespace"] == namespace:
+                    self._queue.add((metadata["namespace"], metadata["name"]))
+
+    def _on_registry(self, source: RegistrySource, trouble: Problem | None) -> None:
+        task = asyncio.create_task(self._reporter.report(source, trouble))
+        self._reports = {t for t in getattr(self, "_reports", set()) if not t.done()} | {task}
+
+    def _refresh(self) -> None:
+        self.telemetry.leader.set(int(self._elector.is_leader))
+        self.telemetry.queue_depth.set(len(self._queue))
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            started = time.monotonic()
+            try:
+                requeue_at = await self._reconciler.reconcile(key)
+            except NotLeader:
+                self._queue.done(key)
+                continue
+            except (ApiError, Conflict, NotFound) as error:
+                conflict = isinstance(error, Conflict)
+                self.telemetry.reconciles.labels("conflict" if conflict else "failed").inc()
+                delay = self._queue.failed(key)
+                log = logger.info if conflict else logger.warning
+                log("reconcile failed, again in %.1f s: %s", delay, error, extra=_where(key))
+            except Exception:
+                self.telemetry.reconciles.labels("failed").inc()
+                delay = self._queue.failed(key)
+                logger.exception("reconcile failed in an unexpected way, again in %.1f s", delay, extra=_where(key))
+            else:
+                self.telemetry.reconciles.labels("done").inc()
+                self.telemetry.reconcile_seconds.observe(time.monotonic() - started)
+                self._queue.done(key)
+                self._queue.schedule(key, None if requeue_at is None else requeue_at - time.time())
+
+
+def _where(key: Key) -> dict[str, str]:
+    return {"namespace": key[0], "object": key[1]}
+
+
+async def run(config: Config) -> int:
+    """Run until a signal (0) or until leadership is lost (1)."""
+    telemetry = Telemetry()
+    async with await connect(on_request=telemetry.requested) as client:
+        operator = Operator(config, client, telemetry)
+        await kopf.operator(
+            registry=operator.registry(),
+            settings=settings_for(operator.kinds, scan=config.cluster_wide),
+            clusterwide=config.cluster_wide,
+            namespaces=config.namespaces,
+            liveness_endpoint=f"http://0.0.0.0:{config.health_port}/healthz",
+            stop_flag=operator.stop,
+            standalone=True,
+        )
+    if operator.lost:
+        logger.error("leadership was lost: exiting, so that nothing half-done goes on")
+    return 1 if operator.lost else 0

@@ -1,0 +1,85 @@
+"""The operator's settings, from environment variables."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+class ConfigError(ValueError):
+    """A setting cannot be used; the message names the variable."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of the operator process."""
+
+    namespaces: tuple[str, ...] = ()
+    """STEERSMAN_NAMESPACES, comma separated: the only namespaces that are watched; empty means the whole cluster."""
+    default_registry_url: str | None = None
+    """STEERSMAN_DEFAULT_REGISTRY_URL: MLflow server of ModelDeployments that name no ModelRegistry."""
+    prometheus_url: str | None = None
+    """STEERSMAN_PROMETHEUS_URL: where metric queries go that name no server."""
+    pod_name: str = "steersman"
+    """STEERSMAN_POD_NAME: identity in the leader election; default: the host name."""
+    pod_namespace: str = "default"
+    """STEERSMAN_POD_NAMESPACE: where the Lease lives."""
+    lease_name: str = "steersman"
+    """STEERSMAN_LEASE_NAME."""
+    log_format: Literal["json", "text"] = "json"
+    """STEERSMAN_LOG_FORMAT."""
+    log_level: str = "INFO"
+    """STEERSMAN_LOG_LEVEL."""
+    metrics_port: int = 9090
+    """STEERSMAN_METRICS_PORT: /metrics and /readyz."""
+    health_port: int = 8080
+    """STEERSMAN_HEALTH_PORT: /healthz."""
+    workers: int = 16
+    """STEERSMAN_WORKERS: ModelDeployments that are reconciled at the same time."""
+
+    @property
+    def cluster_wide(self) -> bool:
+        """Whether cluster-scoped kinds are read."""
+        return not self.namespaces
+
+
+def from_environment(env: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings. Raises ConfigError naming the variable that is wrong."""
+
+    def text(name: str, default: str = "") -> str:
+        return env.get(f"STEERSMAN_{name}", "").strip() or default
+
+    def url(name: str) -> str | None:
+        value = text(name)
+        if value and not value.startswith(("http://", "https://")):
+            raise ConfigError(f"STEERSMAN_{name} must start with http:// or https://")
+        return value.rstrip("/") or None
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        value = text(name, str(default))
+        if not value.isdigit() or not low <= int(value) <= high:
+            raise ConfigError(f"STEERSMAN_{name} must be a whole number from {low} to {high}, not {value!r}")
+        return int(value)
+
+    log_format = text("LOG_FORMAT", "json")
+    if log_format not in ("json", "text"):
+        raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
+    level = text("LOG_LEVEL", "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError(f"STEERSMAN_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
+    return Config(
+        namespaces=tuple(part.strip() for part in text("NAMESPACES").split(",") if part.strip()),
+        default_registry_url=url("DEFAULT_REGISTRY_URL"),
+        prometheus_url=url("PROMETHEUS_URL"),
+        pod_name=text("POD_NAME", socket.gethostname()),
+        pod_namespace=text("POD_NAMESPACE", "default"),
+        lease_name=text("LEASE_NAME", "steersman"),
+        log_format="json" if log_format == "json" else "text",
+        log_level=level,
+        metrics_port=number("METRICS_PORT", 9090, 1, 65535),
+        health_port=number("HEALTH_PORT", 8080, 1, 65535),
+        workers=number("WORKERS", 16, 1, 256),
+    )

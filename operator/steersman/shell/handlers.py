@@ -1,0 +1,57 @@
+"""kopf as informer: the handlers put what they see into the store and do nothing else.
+
+Only on.event is used: every other kind of kopf handler writes finalizers or annotations on the objects that it handles.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import kopf
+
+from steersman.api.meta import LABEL_MANAGED_BY
+from steersman.shell.kinds import WatchedKind
+from steersman.shell.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+def register(registry: kopf.OperatorRegistry, kinds: tuple[WatchedKind, ...], store: Store) -> None:
+    """Watch these kinds into the store."""
+    for watched in kinds:
+        _watch(registry, watched, store)
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def settings_for(kinds: tuple[WatchedKind, ...], scan: bool) -> kopf.OperatorSettings:
+    """Kopf's settings: no peering (not an election), no events of its own, and a watch that notices that it is dead."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.scanning.disabled = not scan
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = 30
+    for watched in kinds:
+        if watched.owned:
+            settings.watching.label_selectors[watched.group, watched.plural] = f"{LABEL_MANAGED_BY}=steersman"
+    return settings
+
+
+def _watch(registry: kopf.OperatorRegistry, watched: WatchedKind, store: Store) -> None:
+    @kopf.on.event(watched.group, watched.version, watched.plural, registry=registry, id=f"watch-{watched.plural}")
+    def seen(event: kopf.RawEvent, **_: Any) -> None:
+        manifest: dict[str, Any] = dict(event["object"])
+        # A list's items come without these two.
+        manifest.setdefault("kind", watched.kind)
+        manifest.setdefault("apiVersion", watched.api_version)
+        manifest["metadata"] = dict(manifest["metadata"])
+        if event["type"] == "DELETED":
+            store.remove(manifest)
+        else:
+            store.put(manifest)

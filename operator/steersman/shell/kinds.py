@@ -1,0 +1,46 @@
+"""The kinds that the operator watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steersman.api.meta import GROUP, VERSION
+
+
+@dataclass(frozen=True)
+class WatchedKind:
+    """A kind and where the API server keeps it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    owned: bool = False
+    """Made by the operator: only objects with its label are watched."""
+    cluster_scoped: bool = False
+
+    @property
+    def api_version(self) -> str:
+        """group/version, or version in the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+MODEL_DEPLOYMENT = WatchedKind(GROUP, VERSION, "modeldeployments", "ModelDeployment")
+CONFIGURATION = (
+    WatchedKind(GROUP, VERSION, "modelregistries", "ModelRegistry"),
+    WatchedKind(GROUP, VERSION, "servingruntimes", "ServingRuntime"),
+    WatchedKind(GROUP, VERSION, "clusterservingruntimes", "ClusterServingRuntime", cluster_scoped=True),
+    WatchedKind(GROUP, VERSION, "analysistemplates", "AnalysisTemplate"),
+    WatchedKind(GROUP, VERSION, "clusteranalysistemplates", "ClusterAnalysisTemplate", cluster_scoped=True),
+)
+OWNED = (
+    WatchedKind("apps", "v1", "deployments", "Deployment", owned=True),
+    WatchedKind("apps", "v1", "controllerrevisions", "ControllerRevision", owned=True),
+    WatchedKind("", "v1", "services", "Service", owned=True),
+    WatchedKind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", owned=True),
+)
+
+
+def watched(cluster_wide: bool) -> tuple[WatchedKind, ...]:
+    """All kinds; in namespaced mode without the cluster-scoped ones."""
+    return tuple(k for k in (MODEL_DEPLOYMENT, *CONFIGURATION, *OWNED) if cluster_wide or not k.cluster_scoped)

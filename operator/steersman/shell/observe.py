@@ -1,0 +1,153 @@
+"""From the store, the poller and the answered queries to the snapshot that planning sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from steersman.api.analysis import AnalysisTemplateSpec, TemplateRef
+from steersman.api.conditions import Reason
+from steersman.api.meta import API_VERSION, ApiModel
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.registry import ModelRegistrySpec
+from steersman.api.runtime import ServingRuntimeSpec
+from steersman.core.pod.template import RegistryAccess
+from steersman.core.snapshot import Children, Problem, RegistryAnswer, Snapshot
+from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
+from steersman.shell.config import Config
+from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.queue import Key
+from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
+from steersman.shell.store import Store
+
+Spec = TypeVar("Spec", bound=ApiModel)
+
+
+class SnapshotBuilder:
+    """Gathers everything that planning one ModelDeployment needs."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        client: KubeClient,
+        poller: RegistryPoller,
+        desk: MeasurementDesk,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` gives seconds since the epoch."""
+        self._config = config
+        self._store = store
+        self._client = client
+        self._poller = poller
+        self._desk = desk
+        self._clock = clock
+
+    async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
+        """The snapshot as of now. Raises ApiError when the API server does not answer for something referred to."""
+        key: Key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        now = round(self._clock(), 3)
+        children = Children(
+            [child for child in self._store.owned_by(*key) if _is_owned(child, manifest["metadata"]["uid"])]
+        )
+        try:
+            spec = ModelDeploymentSpec.model_validate(manifest.get("spec") or {})
+        except ValidationError:
+            # Planning says what is wrong; nothing that it refers to matters.
+            nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
+            return Snapshot(manifest, now, nothing, nothing, nothing, {}, children)
+        registry, answer = await self._registry(key, spec)
+        return Snapshot(
+            manifest=manifest,
+            now=now,
+            registry=registry,
+            answer=answer,
+            runtime=await self._runtime(key[0], spec.runtime.name),
+            templates=await self._templates(key[0], spec),
+            children=children,
+            results=self._desk.results(key),
+            obstacle=obstacle,
+        )
+
+    async def _registry(
+        self, key: Key, spec: ModelDeploymentSpec
+    ) -> tuple[RegistryAccess | Problem, RegistryAnswer | Problem]:
+        source = await self._source(key[0], spec.model.registry)
+        if isinstance(source, Problem):
+            self._poller.drop(key)
+            return source, RESOLVING
+        tags = tuple(sorted((spec.model.tags or {}).items()))
+        selector = VersionSelector(spec.model.name, spec.model.version, spec.model.alias, tags)
+        return RegistryAccess(source.url, source.secret_name), self._poller.answer(key, source, selector)
+
+    async def _source(self, namespace: str, name: str | None) -> RegistrySource | Problem:
+        if name is None:
+            if self._config.default_registry_url is None:
+                return Problem(
+                    Reason.REGISTRY_NOT_FOUND, "spec.model.registry is not set and the operator has no default registry"
+                )
+            return RegistrySource("", "", self._config.default_registry_url)
+        found = await self._read(ModelRegistrySpec, "ModelRegistry", namespace, name)
+        if found is None:
+            return Problem(Reason.REGISTRY_NOT_FOUND, f"there is no ModelRegistry {name!r} in namespace {namespace!r}")
+        if isinstance(found, str):
+            return Problem(Reason.REGISTRY_NOT_FOUND, f"ModelRegistry {name!r} is not valid: {found}")
+        secret = found.mlflow.credentials.secret_name if found.mlflow.credentials else None
+        return RegistrySource(namespace, name, found.mlflow.url.rstrip("/"), secret, found.poll_interval)
+
+    async def _runtime(self, namespace: str, name: str) -> ServingRuntimeSpec | Problem:
+        found = await self._read_either(ServingRuntimeSpec, "ServingRuntime", namespace, name)
+        if found is None:
+            return Problem(Reason.RUNTIME_NOT_FOUND, f"there is no ServingRuntime or ClusterServingRuntime {name!r}")
+        if isinstance(found, str):
+            return Problem(Reason.RUNTIME_INVALID, f"serving runtime {name!r} is not valid: {found}")
+        return found
+
+    async def _templates(
+        self, namespace: str, spec: ModelDeploymentSpec
+    ) -> Mapping[str, AnalysisTemplateSpec | Problem]:
+        refs: list[TemplateRef] = list(spec.analysis.templates)
+        if spec.strategy.blue_green is not None:
+            for stage in (
+                spec.strategy.blue_green.pre_promotion_analysis,
+                spec.strategy.blue_green.post_promotion_analysis,
+            ):
+                refs += stage.templates if stage is not None else []
+        templates: dict[str, AnalysisTemplateSpec | Problem] = {}
+        for name in {ref.name for ref in refs}:
+            found = await self._read_either(AnalysisTemplateSpec, "AnalysisTemplate", namespace, name)
+            if found is None:
+                why = f"there is no AnalysisTemplate or ClusterAnalysisTemplate {name!r}"
+                templates[name] = Problem(Reason.TEMPLATE_NOT_FOUND, why)
+            elif isinstance(found, str):
+                templates[name] = Problem(Reason.TEMPLATE_INVALID, f"analysis template {name!r} is not valid: {found}")
+            else:
+                templates[name] = found
+        return templates
+
+    async def _read_either(self, model: type[Spec], kind: str, namespace: str, name: str) -> Spec | str | None:
+        found = await self._read(model, kind, namespace, name)
+        if found is None and self._config.cluster_wide:
+            return await self._read(model, f"Cluster{kind}", None, name)
+        return found
+
+    async def _read(self, model: type[Spec], kind: str, namespace: str | None, name: str) -> Spec | str | None:
+        """The spec; None when the object does not exist; a text saying why it is not valid."""
+        manifest = self._store.get(kind, namespace, name)
+        if manifest is None:
+            # The watch may be behind: what is missing costs a rollout, so it is asked for.
+            try:
+                manifest = await self._client.get(API_VERSION, kind, namespace, name)
+            except NotFound:
+                return None
+            self._store.put(manifest)
+        try:
+            return model.model_validate(manifest.get("spec") or {})
+        except ValidationError as error:
+            return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+
+
+def _is_owned(child: dict[str, Any], uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in child["metadata"].get("ownerReferences") or [])

@@ -1,0 +1,161 @@
+"""Reconcile one ModelDeployment: observe, plan, record the intent, act."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from steersman.adapters.traffic import provider_for
+from steersman.api.conditions import Reason
+from steersman.api.meta import ANNOTATION_ACTION, API_VERSION, LABEL_REVISION
+from steersman.api.status import ModelDeploymentStatus
+from steersman.core.plan import plan
+from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
+from steersman.ports import ApiError, Conflict, KubeClient, Manifest, NotFound
+from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.queue import Key
+from steersman.shell.registries import RegistryPoller
+from steersman.shell.store import Store
+
+logger = logging.getLogger(__name__)
+
+OBSTACLE_SECONDS = 15.0
+"""Between two looks at whether a taken name is free."""
+
+
+class NotLeader(Exception):  # noqa: N818
+    """Leadership was lost: nothing more may be written."""
+
+
+class EventSink(Protocol):
+    """Records Kubernetes events without ever failing."""
+
+    def record(self, manifest: Manifest, event: EventIntent) -> None:
+        """Record an event on an object."""
+        ...
+
+
+class Reconciler:
+    """Carries out plans. At most one reconcile per key at a time (the workqueue sees to it)."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        store: Store,
+        builder: SnapshotBuilder,
+        poller: RegistryPoller,
+        desk: MeasurementDesk,
+        events: EventSink,
+        is_leader: Callable[[], bool],
+        on_planned: Callable[[Key, Plan | None], None],
+    ) -> None:
+        """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
+        self._client = client
+        self._store = store
+        self._builder = builder
+        self._poller = poller
+        self._desk = desk
+        self._events = events
+        self._is_leader = is_leader
+        self._on_planned = on_planned
+        self._taken: dict[Key, tuple[str, str, str]] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns when to look again (seconds since the epoch). Raises ApiError, NotLeader; Conflict is retried."""
+        manifest = self._store.get("ModelDeployment", *key)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            self._forget(key)
+            return None
+        obstacle = await self._obstacle(key, manifest)
+        snapshot = await self._builder.build(manifest, obstacle)
+        decided = plan(snapshot, provider_for)
+        manifest = await self._record(manifest, decided)
+        self._desk.recorded(key, snapshot.results)
+        self._on_planned(key, decided)
+        for event in decided.events:
+            self._events.record(manifest, event)
+            log = logger.warning if event.warning else logger.info
+            log(
+                "%s: %s",
+                event.reason,
+                event.message,
+                extra={"namespace": key[0], "object": key[1], "reason": event.reason},
+            )
+        await self._act(key, manifest, snapshot, decided)
+        self._desk.submit(key, decided.queries)
+        if obstacle is not None:
+            return min(decided.requeue_at or math.inf, snapshot.now + OBSTACLE_SECONDS)
+        return decided.requeue_at
+
+    async def _record(self, manifest: Manifest, decided: Plan) -> Manifest:
+        """Write the status, guarded by the resourceVersion that the plan was made from."""
+        if ModelDeploymentStatus.model_validate(manifest.get("status") or {}) == decided.status:
+            return manifest
+        self._fence()
+        try:
+            written = await self._client.replace_status({**manifest, "status": decided.status.to_wire()})
+        except Conflict:
+            # Somebody wrote first: plan again from what is there now.
+            namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+            self._store.put(await self._client.get(API_VERSION, "ModelDeployment", namespace, name))
+            raise
+        self._store.put(written)
+        return written
+
+    async def _act(self, key: Key, manifest: Manifest, snapshot: Snapshot, decided: Plan) -> None:
+        for wanted in decided.apply:
+            if await self._is_foreign(key, wanted, snapshot):
+                self._taken[key] = (wanted["apiVersion"], wanted["kind"], wanted["metadata"]["name"])
+                raise ApiError(409, f"{wanted['kind']} {wanted['metadata']['name']!r} belongs to somebody else")
+            self._fence()
+            try:
+                self._store.put(await self._client.apply(wanted))
+            except (ApiError, NotFound) as error:
+                what = f"{wanted['kind']} {wanted['metadata']['name']} could not be written: {error}"
+                self._events.record(manifest, EventIntent(Reason.APPLY_FAILED, what, warning=True))
+                raise ApiError(getattr(error, "status", 404), what) from error
+        for ref in decided.delete:
+            self._fence()
+            await self._client.delete(ref.api_version, ref.kind, key[0], ref.name, ref.uid)
+        if decided.clear_action:
+            self._fence()
+            await self._client.remove_annotation(manifest, ANNOTATION_ACTION)
+
+    async def _is_foreign(self, key: Key, wanted: Manifest, snapshot: Snapshot) -> bool:
+        """Whether an object of the same name is there that is not ours; names of revisions hold a hash and are never taken."""
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        if LABEL_REVISION in wanted["metadata"]["labels"] or snapshot.children.get(kind, name) is not None:
+            return False
+        return await self._look_for_foreign(key, wanted["apiVersion"], kind, name, snapshot.manifest["metadata"]["uid"])
+
+    async def _look_for_foreign(self, key: Key, api_version: str, kind: str, name: str, uid: str) -> bool:
+        try:
+            there = await self._client.get(api_version, kind, key[0], name)
+        except NotFound:
+            return False
+        return not any(owner.get("uid") == uid for owner in there["metadata"].get("ownerReferences") or [])
+
+    async def _obstacle(self, key: Key, manifest: Manifest) -> Problem | None:
+        """A name that somebody else had when it was needed, if they still have it."""
+        taken = self._taken.get(key)
+        if taken is None:
+            return None
+        if not await self._look_for_foreign(key, *taken, manifest["metadata"]["uid"]):
+            del self._taken[key]
+            return None
+        _, kind, name = taken
+        message = f"{kind} {name!r} exists and does not belong to this ModelDeployment: delete or rename one of the two"
+        return Problem(Reason.NAME_CONFLICT, message)
+
+    def _fence(self) -> None:
+        if not self._is_leader():
+            raise NotLeader
+
+    def _forget(self, key: Key) -> None:
+        self._poller.drop(key)
+        self._desk.drop(key)
+        self._taken.pop(key, None)
+        self._on_planned(key, None)

@@ -1,0 +1,102 @@
+"""The objects that the operator watches, as last seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from steersman.api.meta import LABEL_DEPLOYMENT
+from steersman.ports import Manifest
+
+Listener = Callable[[Manifest], None]
+
+
+def resource_version(manifest: Manifest) -> int:
+    """A number that grows with each write of an object: the API server's own order (KEP-5504)."""
+    text = str(manifest["metadata"].get("resourceVersion") or "0")
+    return int(text) if text.isdigit() else 0
+
+
+class Store:
+    """Manifests by kind, namespace and name; older sights of an object never replace newer ones."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[tuple[str, str], Manifest]] = defaultdict(dict)
+        self._owned: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Call on every change, with the object as it is or was."""
+        self._listeners.append(listener)
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Manifest | None:
+        """The object, or None. Do not change it."""
+        return self._objects[kind].get((namespace or "", name))
+
+    def all(self, kind: str) -> Iterator[Manifest]:
+        """Every object of a kind."""
+        return iter(list(self._objects[kind].values()))
+
+    def count(self, kind: str) -> int:
+        """How many objects of a kind are known."""
+        return len(self._objects[kind])
+
+    def owned_by(self, namespace: str, deployment: str) -> list[Manifest]:
+        """Objects that carry the label of a ModelDeployment."""
+        found = (
+            self._objects[kind].get((namespace, name)) for kind, name in self._owned.get((namespace, deployment), ())
+        )
+        return [manifest for manifest in found if manifest is not None]
+
+    def put(self, manifest: Manifest) -> None:
+        """Take over an object unless a newer sight of it is known."""
+        kind, key = manifest["kind"], _key(manifest)
+        version = resource_version(manifest)
+        old = self._objects[kind].get(key)
+        if old is not None and old["metadata"].get("uid") == manifest["metadata"].get("uid"):
+            if version <= resource_version(old):
+                return
+            return
+        # Never needed, and half of an object's size.
+        manifest["metadata"].pop("managedFields", None)
+        self._objects[kind][key] = manifest
+        owner = _owner(manifest)
+        if owner is not None:
+            self._owned[owner].add((kind, key[1]))
+        self._tell(manifest)
+
+    def remove(self, manifest: Manifest) -> None:
+        """Forget a deleted object."""
+        kind, key = manifest["kind"], _key(manifest)
+        old = self._objects[kind].get(key)
+        if old is None or (old["metadata"].get("uid") != manifest["metadata"].get("uid")):
+            return
+        del self._objects[kind][key]
+        owner = _owner(old)
+        if owner is not None:
+            self._owned[owner].discard((kind, key[1]))
+            if not self._owned[owner]:
+                del self._owned[owner]
+        self._tell(old)
+
+    def replace_all(self, kind: str, namespace: str | None, manifests: list[Manifest]) -> None:
+        """Make a kind (in one namespace or, for None, everywhere) be what a list has just shown."""
+        shown = {_key(manifest): manifest for manifest in manifests}
+        for key, old in list(self._objects[kind].items()):
+            if key not in shown and (namespace is None or key[0] == namespace):
+                self.remove(old)
+        for manifest in manifests:
+            self.put(manifest)
+
+    def _tell(self, manifest: Manifest) -> None:
+        for listener in self._listeners:
+            listener(manifest)
+
+
+def _key(manifest: Manifest) -> tuple[str, str]:
+    return manifest["metadata"].get("namespace") or "", manifest["metadata"]["name"]
+
+
+def _owner(manifest: Manifest) -> tuple[str, str] | None:
+    name = (manifest["metadata"].get("labels") or {}).get(LABEL_DEPLOYMENT)
+    return (manifest["metadata"].get("namespace") or "", name) if name else None

@@ -1,0 +1,43 @@
+"""Listing everything that is watched: at the start, and every ten minutes, because a watch can miss a deletion."""
+
+from __future__ import annotations
+
+import logging
+
+from steersman.api.meta import LABEL_MANAGED_BY
+from steersman.ports import ApiError, KubeClient, NotFound
+from steersman.shell.kinds import WatchedKind
+from steersman.shell.store import Store
+
+logger = logging.getLogger(__name__)
+
+RESYNC_SECONDS = 600.0
+
+
+async def synchronize(
+    client: KubeClient, store: Store, kinds: tuple[WatchedKind, ...], namespaces: tuple[str, ...]
+) -> None:
+    """Make the store be what the API server has. Raises ApiError; a kind that is not installed is passed over."""
+    for watched in kinds:
+        labels = {LABEL_MANAGED_BY: "steersman"} if watched.owned else None
+        for namespace in namespaces or (None,):
+            try:
+                found = await client.list(watched.api_version, watched.kind, namespace, labels)
+            except NotFound:
+                logger.info("%s is not served here; what needs it will wait", watched.kind)
+                continue
+            for manifest in found:
+                # A list's items come without these two.
+                manifest.setdefault("kind", watched.kind)
+                manifest.setdefault("apiVersion", watched.api_version)
+            store.replace_all(watched.kind, namespace, found)
+
+
+async def synchronize_or_log(
+    client: KubeClient, store: Store, kinds: tuple[WatchedKind, ...], namespaces: tuple[str, ...]
+) -> None:
+    """As synchronize; trouble is logged and left to the next time."""
+    try:
+        await synchronize(client, store, kinds, namespaces)
+    except ApiError as error:
+        logger.warning("listing everything again failed: %s", error)

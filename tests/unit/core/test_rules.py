@@ -1,0 +1,123 @@
+"""The rules that must always hold, under arbitrary interleavings of what can happen, crashes between any two writes included."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from steersman.api.conditions import Reason
+from steersman.core.snapshot import Problem, RegistryAnswer
+
+from unit.core.world import World, gateway_spec
+
+PLANNED_WEIGHTS = {0, 10, 50, 100}
+
+
+class Rollouts(RuleBasedStateMachine):
+    """Anything may happen at any time; the operator may crash after any write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.world.run(30)
+
+    @rule(version=st.sampled_from("123"))
+    def alias_moves(self, version: str) -> None:
+        self.world.answer = RegistryAnswer(version)
+
+    @rule(reason=st.sampled_from([Reason.ALIAS_NOT_FOUND, Reason.REGISTRY_UNREACHABLE]))
+    def registry_trouble(self, reason: Reason) -> None:
+        self.world.answer = Problem(reason, "trouble")
+
+    @rule(replicas=st.integers(1, 6))
+    def scale(self, replicas: int) -> None:
+        self.world.change_spec(gateway_spec(replicas=replicas))
+
+    @rule(paused=st.booleans())
+    def pause_by_spec(self, paused: bool) -> None:
+        self.world.change_spec(gateway_spec(paused=paused))
+
+    @rule(value=st.sampled_from(["a", "b"]))
+    def change_environment(self, value: str) -> None:
+        self.world.change_spec(gateway_spec(runtime={"env": [{"name": "A", "value": value}]}))
+
+    @rule(action=st.sampled_from(["promote", "abort", "retry", "pause", "resume", "nonsense"]))
+    def act(self, action: str) -> None:
+        self.world.act(action)
+
+    @rule(version=st.sampled_from("123"), share=st.sampled_from([0.0, 0.5]))
+    def quality(self, version: str, share: float) -> None:
+        self.world.failing = {version: share}
+
+    @rule(pods=st.booleans(), gateway=st.booleans(), prometheus=st.booleans())
+    def weather(self, pods: bool, gateway: bool, prometheus: bool) -> None:
+        self.world.pods_start, self.world.gateway_works, self.world.prometheus_works = pods, gateway, prometheus
+
+    @rule(seconds=st.sampled_from([1, 20, 70]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.run(seconds, step=10)
+
+    @rule()
+    def cluster_catches_up(self) -> None:
+        self.world.settle()
+
+    @rule(writes=st.integers(0, 4))
+    def operator_crashes(self, writes: int) -> None:
+        self.world.reconcile(crash_after=writes)
+
+    @rule()
+    def operator_reconciles(self) -> None:
+        self.world.reconcile()
+
+    @invariant()
+    def weights_sum_to_100_and_are_planned(self) -> None:
+        for weights in (list(self.world.route_weights().values()), [w.weight for w in self.world.status.weights]):
+            assert sum(weights) in ((0,) if not weights else (100,))
+            assert set(weights) <= PLANNED_WEIGHTS
+
+    @invariant()
+    def every_backend_of_the_route_exists(self) -> None:
+        for revision in self.world.route_weights():
+            assert ("Service", revision) in self.world.children
+
+    @invariant()
+    def stable_is_never_scaled_below_its_share(self) -> None:
+        stable, weights = self.world.status.stable, self.world.route_weights()
+        if stable is not None and weights.get(stable.name):
+            deployment = self.world.children.get(("Deployment", stable.name))
+            assert deployment is not None
+            assert deployment["spec"]["replicas"] >= 1
+
+    @invariant()
+    def spec_is_never_written(self) -> None:
+        assert self.world.manifest["spec"] == self.world.wanted_spec
+
+    @precondition(lambda self: self.world.status.quarantine is not None)
+    @invariant()
+    def quarantined_is_not_under_way(self) -> None:
+        rollout, quarantine = self.world.status.rollout, self.world.status.quarantine
+        assert rollout is None or quarantine is None or rollout.revision != quarantine.revision
+
+    def teardown(self) -> None:
+        """When the weather is fine again, the world comes to rest at what is asked for or at stable."""
+        world = self.world
+        world.pods_start = world.gateway_works = world.prometheus_works = True
+        world.failing = {}
+        world.answer = RegistryAnswer("3")
+        world.change_spec(gateway_spec())
+        world.act("resume")
+        world.run(40, step=10)
+        for _ in range(12):
+            if world.status.rollout is None and world.status.stable and world.status.stable.version == "3":
+                break
+            world.run(60, step=20)
+            if world.status.rollout is not None and world.status.rollout.held:
+                world.act("promote")
+        assert world.status.stable is not None
+        assert world.status.stable.version == "3", world.status.message
+
+
+TestRollouts = Rollouts.TestCase
+TestRollouts.settings = settings(
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)

@@ -1,0 +1,221 @@
+"""A small world around the pure core: an API server, Deployments, a gateway, a registry and metrics, all in memory.
+
+Whatever plan() wants is carried out the way a cluster would: status first, then objects; pods and routes follow later.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any
+
+from steersman.adapters.traffic import provider_for
+from steersman.api.analysis import AnalysisTemplateSpec
+from steersman.api.conditions import Reason
+from steersman.api.meta import ANNOTATION_ACTION
+from steersman.api.runtime import ServingRuntimeSpec
+from steersman.api.status import ModelDeploymentStatus
+from steersman.core.analysis.model import MetricQuery, Part, QueryResult, Sample
+from steersman.core.plan import plan
+from steersman.core.pod.template import RegistryAccess
+from steersman.core.snapshot import Children, EventIntent, Plan, Problem, RegistryAnswer, Snapshot
+
+RUNTIME = ServingRuntimeSpec(
+    template={
+        "spec": {
+            "initContainers": [{"name": "fetch", "image": "fetch"}],
+            "containers": [
+                {
+                    "name": "model",
+                    "image": "serve",
+                    "ports": [{"name": "http", "containerPort": 8080}],
+                    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}},
+                }
+            ],
+        }
+    }
+)
+
+ERRORS = AnalysisTemplateSpec.model_validate(
+    {
+        "metrics": [
+            {"name": "errors", "sequential": {"requests": "requests_total", "failures": 'requests_total{code="500"}'}}
+        ]
+    }
+)
+
+
+def gateway_spec(**changes: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "model": {"name": "fraud", "alias": "champion"},
+        "replicas": 4,
+        "traffic": {"gatewayAPI": {"parentRefs": [{"name": "gateway"}]}},
+        "strategy": {
+            "canary": {
+                "steps": [
+                    {"setWeight": 10},
+                    {"pause": {"duration": "60s"}},
+                    {"setWeight": 50},
+                    {"pause": {"duration": "60s"}},
+                ]
+            }
+        },
+        "analysis": {"templates": [{"name": "errors"}]},
+    }
+    return spec | changes
+
+
+class World:
+    def __init__(self, spec: dict[str, Any] | None = None) -> None:
+        self.now = 1_000_000.0
+        self.manifest: dict[str, Any] = {
+            "apiVersion": "steersman.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": "fraud", "namespace": "risk", "uid": "u1", "generation": 1},
+            "spec": spec or gateway_spec(),
+        }
+        self.wanted_spec = copy.deepcopy(self.manifest["spec"])
+        self.answer: RegistryAnswer | Problem = RegistryAnswer("1")
+        self.runtime: ServingRuntimeSpec | Problem = RUNTIME
+        self.registry: RegistryAccess | Problem = RegistryAccess("http://mlflow:5000", "mlflow-credentials")
+        self.templates: dict[str, AnalysisTemplateSpec | Problem] = {"errors": ERRORS}
+        self.children: dict[tuple[str, str], dict[str, Any]] = {}
+        self.events: list[EventIntent] = []
+        self.weights_seen: list[tuple[int, ...]] = []
+        self.pods_start = True
+        """Whether new pods become available."""
+        self.broken: set[str] = set()
+        """Revisions whose pods never become available."""
+        self.gateway_works = True
+        self.prometheus_works = True
+        self.failing: dict[str, float] = {}
+        """Share of failed requests by revision's version."""
+        self.requests_per_second = 40.0
+        self.pending: list[MetricQuery] = []
+        self.last: Plan | None = None
+        self._uids = itertools.count(100)
+        self._answered: list[QueryResult] = []
+
+    # ---- what a test reads
+    @property
+    def status(self) -> ModelDeploymentStatus:
+        return ModelDeploymentStatus.model_validate(self.manifest.get("status") or {})
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        return next((str(c.status), str(c.reason)) for c in self.status.conditions if c.type == kind)
+
+    def reasons(self) -> list[Reason]:
+        return [event.reason for event in self.events]
+
+    def route_weights(self) -> dict[str, int]:
+        route = self.children.get(("HTTPRoute", "fraud"))
+        if route is None:
+            return {}
+        return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]}
+
+    # ---- what happens
+    def change_spec(self, spec: dict[str, Any]) -> None:
+        self.manifest["spec"] = spec
+        self.wanted_spec = copy.deepcopy(spec)
+        self.manifest["metadata"]["generation"] += 1
+
+    def act(self, action: str) -> None:
+        self.manifest["metadata"].setdefault("annotations", {})[ANNOTATION_ACTION] = action
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            manifest=copy.deepcopy(self.manifest),
+            now=round(self.now, 3),
+            registry=self.registry,
+            answer=self.answer,
+            runtime=self.runtime,
+            templates=self.templates,
+            children=Children(copy.deepcopy(list(self.children.values()))),
+            results=tuple(self._answered),
+        )
+
+    def reconcile(self, crash_after: int | None = None) -> Plan:
+        """Plan and carry out; a crash leaves everything after so many writes undone."""
+        decided = plan(self.snapshot(), provider_for)
+        self.last = decided
+        writes = itertools.count(1)
+
+        def crashed() -> bool:
+            return crash_after is not None and next(writes) > crash_after
+
+        if decided.status != self.status:
+            if crashed():
+                return decided
+            self.manifest["status"] = decided.status.to_wire()
+            self._answered = []
+        self.events += decided.events
+        for wanted in decided.apply:
+            if crashed():
+                return decided
+            self._apply(copy.deepcopy(wanted))
+        for ref in decided.delete:
+            if crashed():
+                return decided
+            self.children.pop((ref.kind, ref.name), None)
+        if decided.clear_action:
+            if crashed():
+                return decided
+            self.manifest["metadata"]["annotations"].pop(ANNOTATION_ACTION, None)
+        self.pending = list(decided.queries)
+        return decided
+
+    def _apply(self, wanted: dict[str, Any]) -> None:
+        key = (wanted["kind"], wanted["metadata"]["name"])
+        old = self.children.get(key)
+        generation = (old or {"metadata": {}})["metadata"].get("generation", 0)
+        if old is None or old.get("spec") != wanted.get("spec"):
+            generation += 1
+        wanted["metadata"]["generation"] = generation
+        wanted["metadata"]["uid"] = old["metadata"]["uid"] if old else f"u{next(self._uids)}"
+        wanted["status"] = (old or {}).get("status", {})
+        self.children[key] = wanted
+        if key[0] == "HTTPRoute":
+            self.weights_seen.append(tuple(self.route_weights().values()))
+
+    def settle(self) -> None:
+        """Pods start and stop, the gateway accepts, Prometheus answers."""
+        for (kind, name), child in self.children.items():
+            if kind == "Deployment":
+                wanted = child["spec"]["replicas"]
+                healthy = self.pods_start and name not in self.broken
+                child["status"] = {"replicas": wanted, "availableReplicas": wanted if healthy else 0}
+            elif kind == "HTTPRoute" and self.gateway_works:
+                generation = child["metadata"]["generation"]
+                conditions = [
+                    {"type": t, "status": "True", "observedGeneration": generation}
+                    for t in ("Accepted", "ResolvedRefs")
+                ]
+                child["status"] = {"parents": [{"parentRef": {"name": "gateway"}, "conditions": conditions}]}
+        self._answered = [self._answer(query) for query in self.pending]
+        self.pending = []
+
+    def _answer(self, query: MetricQuery) -> QueryResult:
+        if not self.prometheus_works:
+            return QueryResult(query, error="connection refused")
+        samples = []
+        weights = {w.revision: w.weight for w in self.status.weights}
+        if query.reference and self.status.stable is not None:
+            weights = {self.status.stable.name: 100}
+        for revision, weight in weights.items():
+            requests = self.requests_per_second * 15 * weight / 100
+            version = revision.split("-v")[1].split("-")[0]
+            value = requests if query.part == Part.REQUESTS else requests * self.failing.get(version, 0.0)
+            samples.append(Sample({"namespace": "risk", "steersman_dev_revision": revision}, value))
+        return QueryResult(query, tuple(samples))
+
+    def run(self, seconds: float, step: float = 5.0) -> None:
+        """Let time pass; the operator looks whenever something changes or it asked to."""
+        end = self.now + seconds
+        while self.now < end:
+            for _ in range(10):
+                before = (self.manifest.get("status"), copy.deepcopy(self.children), list(self._answered))
+                self.reconcile()
+                self.settle()
+                if before == (self.manifest.get("status"), self.children, self._answered):
+                    break
+            self.now = min(end, self.now + step)
