@@ -1,0 +1,54 @@
+# make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit component e2e lint generate check-generated lock cluster cluster-down cluster-shell clean
+
+export PYTHONPATH := operator:tests:.
+export PYTHONDONTWRITEBYTECODE := 1
+# The environment is looked up when a recipe runs, so that `make help` needs nothing.
+IN_ENV = set -eu; bin="$$(.ci/environment)/bin"; PATH="$$bin:$$PATH";
+NAME ?= steersman
+
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+demo: ## Roll a real model out by weights and watch a bad one roll back, live
+	@$(IN_ENV) exec python -m demo $(DEMO)
+
+test: ## All tests: unit, component, end to end
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/unit tests/component tests/e2e
+
+unit: ## Tests that need nothing running (seconds)
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/unit
+
+component: ## Tests against a real API server, MLflow and Prometheus
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/component
+
+e2e: ## Tests on a real cluster with the built image and the Helm chart
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/e2e
+
+lint: ## Style, types and layers
+	@$(IN_ENV) ruff check .; ruff format --check .; mypy; MYPYPATH=operator:tests mypy -p cluster; lint-imports
+
+generate: ## Write the CRDs, the chart's schema and the reference anew
+	@$(IN_ENV) python -m steersman.api.crds; python helm/generate.py; python -m steersman.cli.reference
+
+check-generated: ## Fail when a generated file is not what its generator writes
+	@$(IN_ENV) $(MAKE) --no-print-directory generate >/dev/null; git diff --exit-code --stat -- crds helm docs
+
+lock: ## Resolve the dependencies anew (needs uv)
+	@for set in "operator:" "dev:--group test --group lint"; do \
+	  uv pip compile pyproject.toml $${set#*:} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set%%:*}.lock; done
+	@uv pip compile --group server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/server.lock
+
+cluster: ## Start a cluster and leave it running (NAME=steersman)
+	@$(IN_ENV) exec python -m cluster up $(NAME)
+
+cluster-down: ## Stop it and remove everything it left
+	@$(IN_ENV) exec python -m cluster down $(NAME)
+
+cluster-shell: ## A shell with kubectl and helm set up for it
+	@$(IN_ENV) exec python -m cluster shell $(NAME)
+
+clean: ## Remove what was made in this checkout; the cache stays
+	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report.*
