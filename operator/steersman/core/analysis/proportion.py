@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _TINY = 1e-300
 _CONVERGED = 1e-15
 
 
+@lru_cache(maxsize=4096)
 def upper_bound(hits: float, trials: float, level: float) -> float:
     """Clopper and Pearson's one-sided upper bound: the true proportion exceeds it with probability at most `level`.
 
@@ -22,7 +24,7 @@ def upper_bound(hits: float, trials: float, level: float) -> float:
     low, high = hits / trials, 1.0
     while True:
         middle = (low + high) / 2
-        if middle <= low or middle >= high or high - low <= 1e-12 * high:
+        if middle <= low or middle >= high or high - low <= 1e-10 * high:
             return high
         if _incomplete_beta(trials - hits, hits + 1.0, 1.0 - middle, middle) > level:
             low = middle
