@@ -1,6 +1,7 @@
 """The server's ASGI application: probes and metrics at once, the model's own routes when it is loaded."""
 
 from enum import StrEnum
+from urllib.parse import quote
 
 from steersman_server.invocations import Invocations
 from steersman_server.metrics import Metrics
@@ -29,6 +30,7 @@ class App:
         self.invocations: Invocations | None = None
         self._settings = settings
         self._scoring: Application | None = None
+        self._identity = _identity(settings)
 
     def enter(self, phase: Phase, message: str) -> None:
         """Go to `phase`; `message` is what /ready says beside it. DRAINING is final."""
@@ -49,6 +51,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         reply = await self._respond(scope, receive)
+        reply.headers.extend(self._identity)
         await reply.send(send, close=self.phase is Phase.DRAINING)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Reply:
@@ -76,3 +79,9 @@ class App:
 
     def _unavailable(self) -> Reply:
         return Reply.error(503, "TEMPORARILY_UNAVAILABLE", f"{self.phase}: {self.message}")
+
+
+def _identity(settings: ServerSettings) -> list[tuple[bytes, bytes]]:
+    """Response headers that tell a client which model version answered it; what cannot stand in a header is escaped."""
+    named = {"x-steersman-model": settings.model_name, "x-steersman-model-version": settings.model_version}
+    return [(key.encode(), quote(value, safe=" /:@").encode()) for key, value in named.items() if value]

@@ -204,3 +204,12 @@ async def test_before_the_model_is_loaded_its_routes_are_503() -> None:
     for path in ("/ping", "/version", "/invocations"):
         assert (await get(app, path)).status == 503
     assert sample(app, "steersman_requests_total", code="503") is None, "readiness kept traffic away; nothing to judge"
+
+
+async def test_every_answer_names_the_model_version(picky: model.LoadedModel) -> None:
+    app = App(ServerSettings(model_name="bösartig\r\nX-Evil: 1", model_version="7"))
+    app.model_loaded(picky, 0)
+    for path in ("/ping", "/nowhere"):
+        headers = dict((await get(app, path)).headers)
+        assert headers[b"x-steersman-model-version"] == b"7"
+        assert headers[b"x-steersman-model"] == b"b%C3%B6sartig%0D%0AX-Evil: 1"
