@@ -1,5 +1,6 @@
 """The server's ASGI application: probes and metrics at once, the model's own routes when it is loaded."""
 
+from dataclasses import replace
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -52,7 +53,9 @@ class App:
         """Answer one HTTP request."""
         reply = await self._respond(scope, receive)
         reply.headers.extend(self._identity)
-        await reply.send(send, close=self.phase is Phase.DRAINING)
+        if self.phase is Phase.DRAINING:
+            reply = replace(reply, close=True)
+        await reply.send(send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Reply:
         match scope["path"]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from dataclasses import replace
 
 from steersman_server.guard import CURRENT, Prediction
 from steersman_server.logs import ExceptionLog
@@ -41,7 +42,7 @@ class Invocations:
                 reply = await self.answer(scope, await self._read(scope, receive), prediction)
             except BodyTooLargeError:
                 reply = Reply.error(413, "BAD_REQUEST", f"The body is larger than {self._max_body_bytes} bytes.")
-                reply.headers.append((b"connection", b"close"))  # what is left of the body is not read
+                reply = replace(reply, close=True)  # what is left of the body is not read
             except ClientDisconnectedError:
                 reply = Reply(499)
         self._metrics.duration.observe(time.perf_counter() - started)

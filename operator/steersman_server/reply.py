@@ -22,6 +22,8 @@ class Reply:
     status: int
     body: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    close: bool = False
+    """Ask the client not to use the connection again."""
 
     @classmethod
     def of(cls, status: int, body: bytes, content_type: str) -> "Reply":
@@ -39,9 +41,9 @@ class Reply:
         """Return an error in the form of MLflow's REST API: ``error_code`` and ``message``."""
         return cls.json(status, {"error_code": error_code, "message": message})
 
-    async def send(self, send: Send, close: bool = False) -> None:
-        """Send the response; `close` asks the client not to use the connection again."""
-        headers = [*self.headers, (b"connection", b"close")] if close else self.headers
+    async def send(self, send: Send) -> None:
+        """Send the response."""
+        headers = [*self.headers, (b"connection", b"close")] if self.close else self.headers
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 

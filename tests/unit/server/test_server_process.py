@@ -77,7 +77,8 @@ def start(tmp_path: Path, model_dir: Path, **environment: str) -> Server:
 
 @pytest.fixture
 def server(tmp_path: Path, picky_dir: Path) -> Iterator[Server]:
-    server = start(tmp_path, picky_dir, THREADS="2", DRAIN_SECONDS="1", MAX_BODY_BYTES="1000", ACCESS_LOG="true")
+    limits = {"THREADS": "3", "DRAIN_SECONDS": "1", "SHUTDOWN_SECONDS": "2", "MAX_BODY_BYTES": "1000"}
+    server = start(tmp_path, picky_dir, ACCESS_LOG="true", **limits)
     try:
         yield server
     finally:
@@ -117,7 +118,7 @@ def test_life_of_a_server(server: Server) -> None:
         "the client can go on, on a new connection"
     )
 
-    # Both threads at work: the third request waits for one, and probes answer all the while.
+    # All three threads at work: the fourth request waits for one, and probes answer all the while.
     answered: list[float] = []
     begun = time.monotonic()
 
@@ -127,19 +128,22 @@ def test_life_of_a_server(server: Server) -> None:
         answered.append(time.monotonic() - begun)
         own.close()
 
-    clients = [threading.Thread(target=slow) for _ in range(3)]
+    clients = [threading.Thread(target=slow) for _ in range(4)]
     for client in clients:
         client.start()
     time.sleep(0.2)
     probe = time.monotonic()
     assert server.get("/ready")[0] == 200
-    assert b"steersman_requests_in_progress 3.0" in server.get("/metrics")[1]
+    assert b"steersman_requests_in_progress 4.0" in server.get("/metrics")[1]
     assert time.monotonic() - probe < 0.4
     for client in clients:
         client.join()
     assert max(answered) >= 1.2 > min(answered)
 
-    # SIGTERM: still answering, not ready, connections let go, the request in flight finished, exit code 0.
+    # SIGTERM: still answering, not ready, connections let go, the request in flight finished, exit code 0 in spite of
+    # a prediction that does not end.
+    endless = server.connection()
+    endless.request("POST", "/invocations", body(63000.0), {"Content-Type": "application/json"})
     in_flight: list[int] = []
     long_request = threading.Thread(target=lambda: in_flight.append(post(server.connection(), 5000.0).status))
     long_request.start()
@@ -152,7 +156,8 @@ def test_life_of_a_server(server: Server) -> None:
     assert (response.status, response.getheader("Connection")) == (200, "close")
     assert json.loads(response.read()) == {"predictions": [8.0]}
     assert server.process.wait(10) == 0
-    assert time.monotonic() - stopped >= 1.7, "longer than draining, for the request in flight took that long"
+    assert 2.9 <= time.monotonic() - stopped < 6, "draining, and then the time limit of the endless prediction"
+    endless.close()
     long_request.join()
     assert in_flight == [200]
 
@@ -162,21 +167,6 @@ def test_life_of_a_server(server: Server) -> None:
     assert any("POST /invocations" in message for message in messages), "ACCESS_LOG=true"
     assert server.termination_log.read_text() == ""
     assert sorted(path.name for path in server.log.parent.iterdir()) == ["log", "termination-log"], "it writes no files"
-
-
-def test_a_request_that_never_ends_does_not_keep_the_process(tmp_path: Path, picky_dir: Path) -> None:
-    server = start(tmp_path, picky_dir, DRAIN_SECONDS="0", SHUTDOWN_SECONDS="1")
-    try:
-        server.wait_until_it_listens()
-        server.wait_until_ready()
-        connection = server.connection()
-        connection.request("POST", "/invocations", body(63000.0), {"Content-Type": "application/json"})
-        time.sleep(0.3)
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(5) == 0
-    finally:
-        server.process.kill()
-        server.process.wait()
 
 
 def test_sigterm_while_loading_stops_at_once(tmp_path: Path, picky_dir: Path) -> None:

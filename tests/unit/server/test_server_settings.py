@@ -29,7 +29,6 @@ def test_values() -> None:
     [
         ("PORT", "http"),
         ("PORT", "65536"),
-        ("PORT", "tcp://10.0.0.1:80"),  # what Kubernetes sets for a Service whose name makes it PORT
         ("THREADS", "0"),
         ("THREADS", "1.5"),
         ("MAX_BODY_BYTES", "-1"),
