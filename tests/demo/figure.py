@@ -10,9 +10,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from demo.names import COLOURS
 from demo.records import Record
@@ -29,7 +30,7 @@ LABELLED = {
 }
 """Decisions that get a line and a label; each new weight is shown by the weights' own line."""
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "font.family": ["DejaVu Sans"],
     "text.color": INK,
@@ -50,8 +51,8 @@ _STYLE = {
 def draw(report: Mapping[str, Any], records: Sequence[Record], *paths: Path) -> None:
     """Draw the picture into files; their names' ends say the format."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(13, 9.2), facecolor="white", layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.08, hspace=0.06)
+        figure = Figure(figsize=(13, 9.2), facecolor="white")
+        figure.set_layout_engine(ConstrainedLayoutEngine(h_pad=0.08, hspace=0.06))
         top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3.2, 1.3, 1.9])
         begin = report["startedAt"]
         end = report["seconds"]
@@ -133,7 +134,7 @@ def _failures(axes: Axes, records: Sequence[Record], begin: float, end: float) -
         axes.bar(edges[:-1], height, SHARE_BIN, bottom=bottom, align="edge", color=colour, linewidth=0)
         bottom += height
     axes.set_ylim(0, max(3.0, 1.25 * bottom.max(initial=0)))
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_ylabel(f"in {SHARE_BIN:g} s")
     axes.set_title("Failed requests")
     axes.grid(axis="y", color="#e6e9ee", linewidth=0.8)

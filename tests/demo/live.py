@@ -56,9 +56,9 @@ def rates(records: Sequence[Record], seconds: float = WINDOW) -> list[VersionRat
 class Story:
     """What has happened so far: a log of lines, and the figures beside it."""
 
-    def __init__(self, console: Console, seen: Observations) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._seen = seen
+        self._seen = Observations()
         self._tail: Tail | None = None
         self._began = time.monotonic()
         self._recent: deque[Record] = deque()
@@ -68,6 +68,10 @@ class Story:
         self.title = ""
         self.sent = 0
         self.failed = 0
+
+    def observe(self, seen: Observations) -> None:
+        """Show what is being observed of the cluster."""
+        self._seen = seen
 
     def follow(self, tail: Tail) -> None:
         """Show the requests in a growing file of records."""

@@ -107,15 +107,20 @@ def input_example(data: Digits | None = None) -> pd.DataFrame:
 
 
 def failing_rows(model: TrainedModel, pictures: pd.DataFrame) -> list[int]:
-    """Positions of the pictures that the model raises on, found by asking it for each, as the server does."""
-    failing = []
+    """Positions of the pictures that the model raises on; found by halving, since it raises for all that are sent at once."""
+
+    def search(start: int, stop: int) -> list[int]:
+        try:
+            model.pipeline.predict(pictures.iloc[start:stop])
+        except ValueError:
+            if stop - start == 1:
+                return [start]
+            middle = (start + stop) // 2
+            return search(start, middle) + search(middle, stop)
+        return []
+
     with np.errstate(divide="ignore"):
-        for position in range(len(pictures)):
-            try:
-                model.pipeline.predict(pictures.iloc[[position]])
-            except ValueError:
-                failing.append(position)
-    return failing
+        return search(0, len(pictures)) if len(pictures) else []
 
 
 def register_all(tracking_uri: str) -> Iterator[TrainedModel]:

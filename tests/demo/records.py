@@ -17,7 +17,9 @@ class Cause(StrEnum):
     NONE = ""
     """It did not fail."""
     MODEL = "model"
-    """5xx from the model's own server: the model raised."""
+    """500 from the model's own server: the model raised."""
+    SERVER = "server"
+    """Another 5xx from the model's own server, such as 503 because it is stopping."""
     REFUSED = "refused"
     """4xx: the request was at fault, or no route matched."""
     GATEWAY = "gateway"
@@ -34,7 +36,9 @@ def cause_of(status: int, version: str) -> Cause:
     if 200 <= status < 300:
         return Cause.NONE
     if status >= 500:
-        return Cause.MODEL if version else Cause.GATEWAY
+        if not version:
+            return Cause.GATEWAY
+        return Cause.MODEL if status == 500 else Cause.SERVER
     return Cause.REFUSED
 
 

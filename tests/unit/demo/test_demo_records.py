@@ -17,7 +17,7 @@ RAISED = Record(101.0, 0.02, 500, "3", Cause.MODEL, False)
     [
         (200, "2", Cause.NONE),
         (500, "3", Cause.MODEL),
-        (504, "3", Cause.MODEL),
+        (503, "3", Cause.SERVER),
         (503, "", Cause.GATEWAY),
         (500, "", Cause.GATEWAY),
         (404, "", Cause.REFUSED),
@@ -33,6 +33,7 @@ def test_only_the_bad_versions_own_exceptions_are_excused() -> None:
     assert RAISED.failed
     assert RAISED.excused
     assert not Record(1.0, 0.1, 500, "2", Cause.MODEL, False).excused
+    assert not Record(1.0, 0.1, 503, "3", Cause.SERVER, False).excused
     assert not Record(1.0, 0.1, 503, "", Cause.GATEWAY, False).excused
     assert not Record(1.0, 0.1, 0, "", Cause.TIMEOUT, False).excused
     assert not GOOD.failed
