@@ -56,15 +56,16 @@ def _section(kind: Kind, documented_by: Kind) -> str:
     facts = ["cluster-scoped" if kind.cluster_scoped else "namespaced", f"`{kind.plural}`"]
     facts += [f"short name `{name}`" for name in kind.short_names]
     lines = [f"## {kind.kind}", "", f"{kind.description} ({', '.join(facts)})", ""]
-    lines += [f"- {_sentence(rule['message'])}" for rule in schema.get(VALIDATIONS, [])]
+    if VALIDATIONS in schema:
+        lines += [*(_sentence(rule["message"]) for rule in schema[VALIDATIONS]), ""]
     if documented_by is not kind:
-        lines += [f"Its `spec` is that of [{documented_by.kind}](#{documented_by.kind.lower()}).", ""]
-        return "\n".join(lines)
+        return "\n".join([*lines, f"Its `spec` is that of [{documented_by.kind}](#{documented_by.kind.lower()}).", ""])
     for part in ("spec", "status"):
         if part in schema["properties"]:
-            lines += ["", f"### {kind.kind} {part}", "", "| Field | Type | Default | Meaning |", "|---|---|---|---|"]
+            lines += [f"### {kind.kind} {part}", "", "| Field | Type | Default | Meaning |", "|---|---|---|---|"]
             lines += [_row(*field) for field in _fields(part, schema["properties"][part], part in schema["required"])]
-    return "\n".join([*lines, ""])
+            lines += [""]
+    return "\n".join(lines)
 
 
 def _fields(path: str, node: Schema, required: bool) -> Iterator[tuple[str, Schema, bool]]:
@@ -81,8 +82,15 @@ def _fields(path: str, node: Schema, required: bool) -> Iterator[tuple[str, Sche
 def _row(path: str, node: Schema, required: bool) -> str:
     field = f"**`{path}`**" if required else f"`{path}`"
     default = f"`{_plain(node['default'])}`" if "default" in node else ""
-    cells = [field, _type(node), default, _meaning(node)]
+    cells = [field, _type(node), default, _escaped(_meaning(node))]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n\n", "<br>") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Angle brackets outside code spans, which Markdown would take for HTML."""
+    spans = text.split("`")
+    spans[::2] = [span.replace("<", "&lt;") for span in spans[::2]]
+    return "`".join(spans)
 
 
 def _type(node: Schema) -> str:

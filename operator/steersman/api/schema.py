@@ -28,6 +28,8 @@ VALIDATIONS = "x-kubernetes-validations"
 OPEN_ENUMS = (ConditionType, Reason)
 """Enums that stay plain strings in the CRD, so that an operator newer than the CRDs can still write its status."""
 
+_MEMBERS = "x-members"
+"""Carries the docstrings of an enum's members between the two passes."""
 _CONDITION_WORD = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
 _KEY_ORDER = (
     "description",
@@ -100,9 +102,8 @@ class _Generator(GenerateJsonSchema):
         if cls in OPEN_ENUMS:
             return {"type": "string", "minLength": 1, "maxLength": 316, "pattern": _CONDITION_WORD}
         result = super().enum_schema(schema)
-        members = [f"`{cls[name].value}`: {reflow(text)}" for name, text in _attribute_docstrings(cls)]
-        if members:
-            result["description"] = " ".join([reflow(cls.__doc__ or ""), *members])
+        # Pydantic replaces a description set here.
+        result[_MEMBERS] = [f"`{cls[name].value}`: {reflow(text)}" for name, text in _attribute_docstrings(cls)]
         return result
 
 
@@ -127,7 +128,7 @@ def _structural(node: Schema, definitions: dict[str, Schema], defaults: bool) ->
     if not defaults:
         node.pop("default", None)
     if "description" in node:
-        node["description"] = reflow(node["description"])
+        node["description"] = " ".join([reflow(node["description"]), *node.pop(_MEMBERS, [])])
     for bound in ("Minimum", "Maximum"):
         if (limit := node.get(f"exclusive{bound}")) is not None:
             node[bound.lower()] = limit
