@@ -38,7 +38,6 @@ def test_intervals_are_whole_seconds(interval: str, seconds: float) -> None:
     [
         ([("a", template(query("x"), args={"v": None}))], {}, "template a: the argument v has no value"),
         ([("a", template(query("x"), args={"v": None}))], {"v": None}, "template a: the argument v has no value"),
-        ([("a", template(query("x")))], {"v": "1"}, "no template declares the argument v"),
         ([("a", template(query("x"))), ("a", template(query("x")))], {}, "template a is given 2 times"),
         ([("a", template(query("x"), query("y")))], {}, "metric of template a latency is given 2 times"),
         ([("a", template(query("x > {{args.v}}"), args={"v": "1"}))], {}, "a/latency: {{args.v}} may stand only"),
@@ -53,10 +52,11 @@ def test_what_does_not_fit_is_refused(
         bind(templates, [Argument(name=name, value=value) for name, value in args.items()], 15.0)
 
 
-def test_an_argument_given_twice_is_refused() -> None:
-    arguments = [Argument(name="v", value="1"), Argument(name="v", value="2")]
-    with pytest.raises(BindingError, match="argument v is given 2 times"):
-        bind([("a", template(query("x"), args={"v": "0"}))], arguments, 15.0)
+def test_of_an_argument_given_twice_the_later_value_counts_and_undeclared_ones_are_not_used() -> None:
+    given = [("v", "general"), ("w", "of no template"), ("v", "of the stage"), ("v", None)]
+    arguments = [Argument(name=name, value=value) for name, value in given]
+    (metric,) = bind([("a", template(query("x"), args={"v": "default"}))], arguments, 15.0)
+    assert metric.args == {"v": "of the stage"}
 
 
 @pytest.mark.parametrize("where", ["requests", "failures", "successes"])

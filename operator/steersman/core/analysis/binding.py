@@ -21,17 +21,13 @@ def bind(
 ) -> tuple[BoundMetric, ...]:
     """The metrics of some (name, template) pairs with a ModelDeployment's arguments, in order.
 
-    `interval` (seconds) is for metrics without their own; intervals are rounded up to whole seconds, at least one.
-    Raises BindingError for a template or argument that is given twice, an argument without a value or that no template
-    declares, an unknown or misplaced placeholder, a selector that is not plain, and names that are not unique.
+    Of an argument that is given twice the later value counts, so a stage's arguments may follow the general ones; what
+    no template declares is not used. `interval` (seconds) is for metrics without their own; intervals are rounded up to
+    whole seconds, at least one. Raises BindingError for a template that is given twice, names that are not unique in a
+    template, an argument without a value, an unknown or misplaced placeholder, and a selector that is not plain.
     """
     _unique("template", (name for name, _ in templates))
-    _unique("argument", (arg.name for arg in args))
-    given = {arg.name: arg.value for arg in args}
-    declared = {arg.name for _, template in templates for arg in template.args}
-    for name in given:
-        if name not in declared:
-            raise BindingError(f"no template declares the argument {name}")
+    given = {arg.name: arg.value for arg in args if arg.value is not None}
     return tuple(
         _bound(template_name, metric, values, interval)
         for template_name, template in templates
@@ -55,13 +51,12 @@ def _bound(template: str, metric: Metric, args: Mapping[str, str], interval: flo
     return bound
 
 
-def _values(name: str, template: AnalysisTemplateSpec, given: Mapping[str, str | None]) -> dict[str, str]:
+def _values(name: str, template: AnalysisTemplateSpec, given: Mapping[str, str]) -> dict[str, str]:
     _unique(f"argument of template {name}", (arg.name for arg in template.args))
     _unique(f"metric of template {name}", (metric.name for metric in template.metrics))
     values: dict[str, str] = {}
     for arg in template.args:
-        override = given.get(arg.name)
-        value = arg.value if override is None else override
+        value = given.get(arg.name, arg.value)
         if value is None:
             raise BindingError(f"template {name}: the argument {arg.name} has no value")
         values[arg.name] = value
