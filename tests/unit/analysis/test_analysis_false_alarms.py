@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ PAST = 60
 STEPS = ((4, 0.10), (120, 0.25), (240, 0.50))
 SECONDS = 360
 
-Series = NDArray[np.float64]
+Series = NDArray[Any]
 
 
 @dataclass
@@ -39,29 +40,32 @@ class Side:
         phases = rng.integers(0, scrape, pods).tolist()
         return cls(requests.cumsum(axis=1), failures.cumsum(axis=1), phases, scrape)
 
-    def known(self, second: int) -> NDArray[np.float64]:
-        """Requests and failures as of the last scrapes before this second."""
-        total = np.zeros(2)
+    def known(self, seconds: Series) -> Series:
+        """Requests and failures as of the last scrapes before these seconds, one row each."""
+        total = np.zeros((len(seconds), 2))
         for pod, phase in enumerate(self.phases):
-            last = (second + PAST - 1 - phase) // self.scrape * self.scrape + phase
-            total += self.requests[pod, last], self.failures[pod, last]
+            last = (seconds + PAST - 1 - phase) // self.scrape * self.scrape + phase
+            total += np.stack([self.requests[pod, last], self.failures[pod, last]], axis=1)
         return total
 
 
 def decided_at(candidate: Side, stable: Side, interval: int = 15) -> int | None:
     """The second at which the judge fails the candidate."""
-    state, since = start(), 0
-    seen = candidate.known(0), stable.known(0)
-    for now in range(interval, SECONDS + 1, interval):
-        known = candidate.known(now), stable.known(now)
-        looked = [Counts(*map(float, new - old)) for new, old in zip(known, seen, strict=True)]
+    moments = np.arange(0, SECONDS + 1, interval)
+    known = np.hstack([candidate.known(moments), stable.known(moments)]).tolist()
+    state, since, seen = start(), 0, known[0]
+    for now, counters in zip(moments.tolist()[1:], known[1:], strict=True):
+        requests, failures, stable_requests, stable_failures = (
+            new - old for new, old in zip(counters, seen, strict=True)
+        )
+        looked = Counts(requests, failures), Counts(stable_requests, stable_failures)
         judgement = judge_against_stable(SETTINGS, state, *looked, Span(now - since, interval))
         if judgement.phase is MeasurementPhase.FAIL:
-            return now
+            return int(now)
         assert judgement.sequential is not None
         state = judgement.sequential
         if judgement.moves:
-            seen, since = known, now
+            seen, since = counters, now
     return None
 
 
