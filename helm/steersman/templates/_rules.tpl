@@ -9,7 +9,7 @@
   verbs: [patch]
 - apiGroups: [steersman.dev]
   resources: [modeldeployments/status, modelregistries/status]
-  verbs: [update, patch]
+  verbs: [update]
 # Owner references that block the owner's deletion.
 - apiGroups: [steersman.dev]
   resources: [modeldeployments/finalizers]

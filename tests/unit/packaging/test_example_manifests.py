@@ -1,0 +1,112 @@
+"""The examples: valid, and everything that they name is there."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from helm.generate import CHART
+
+from steersman.api.analysis import AnalysisTemplateSpec
+from steersman.api.crds import KINDS
+from steersman.api.meta import API_VERSION
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.runtime import ServingRuntimeSpec
+from steersman.api.status import ResolvedModel
+from steersman.core.analysis.binding import bind
+from steersman.core.pod.security import violations
+from steersman.core.pod.template import RegistryAccess, pod_template
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+FILES = sorted((REPOSITORY / "examples").glob("*.yaml"))
+SPECS = {kind.kind: kind.spec for kind in KINDS}
+OBJECTS = [document for path in FILES for document in yaml.safe_load_all(path.read_text())]
+
+
+def named(kind):
+    return {document["metadata"]["name"]: document["spec"] for document in OBJECTS if document["kind"] == kind}
+
+
+def analysis_templates():
+    built_in = {
+        path.stem: yaml.safe_load(path.read_text()) for path in (CHART / "files" / "analysis-templates").glob("*.yaml")
+    }
+    return {**built_in, **named("AnalysisTemplate")}
+
+
+DEPLOYMENTS = {name: ModelDeploymentSpec.model_validate(spec) for name, spec in named("ModelDeployment").items()}
+
+
+@pytest.mark.parametrize("document", OBJECTS, ids=lambda document: f"{document['kind']}-{document['metadata']['name']}")
+def test_every_object_is_valid_and_uses_no_unknown_field(document):
+    assert document["apiVersion"] == API_VERSION
+    assert document["metadata"]["namespace"] == "default"
+    spec = SPECS[document["kind"]].model_validate(document["spec"])
+    assert unknown_fields(document["spec"], spec.model_dump(mode="json", by_alias=True)) == []
+
+
+def unknown_fields(written, understood, path=""):
+    """Paths that the model dropped."""
+    if isinstance(written, dict) and isinstance(understood, dict):
+        return [
+            found
+            for key, value in written.items()
+            for found in (
+                unknown_fields(value, understood[key], f"{path}.{key}") if key in understood else [f"{path}.{key}"]
+            )
+        ]
+    if isinstance(written, list):
+        return [
+            found
+            for index, value in enumerate(written)
+            for found in unknown_fields(value, understood[index], f"{path}[{index}]")
+        ]
+    return []
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_names_and_arguments_of_the_analyses_fit(name):
+    spec = DEPLOYMENTS[name]
+    stages = [spec.analysis]
+    if spec.strategy.blue_green:
+        blue_green = spec.strategy.blue_green
+        stages += [
+            stage
+            for stage in (blue_green.pre_promotion_analysis, blue_green.post_promotion_analysis)
+            if stage is not None
+        ]
+    known = analysis_templates()
+    for stage in stages:
+        templates = [(ref.name, AnalysisTemplateSpec.model_validate(known[ref.name])) for ref in stage.templates]
+        assert len(bind(templates, stage.args, 15.0)) >= len(templates)
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_registries_and_runtimes_are_there(name):
+    spec = DEPLOYMENTS[name]
+    assert spec.model.registry in named("ModelRegistry")
+    assert spec.runtime.name in {"mlflow", *named("ServingRuntime")}
+
+
+def test_the_custom_runtime_makes_a_restricted_pod():
+    spec = DEPLOYMENTS["fraud-stock"]
+    runtime = ServingRuntimeSpec.model_validate(named("ServingRuntime")["mlflow-stock"])
+    model = ResolvedModel(name="fraud", selector="alias champion", version="1", resolved_at=0.0)
+    template = pod_template(spec, model, runtime, RegistryAccess("http://mlflow.mlflow.svc:5000"))
+    assert violations(template) == []
+    assert template["metadata"]["labels"]["team"] == "risk"
+
+
+def test_there_is_one_example_of_every_strategy_and_provider():
+    shown = {
+        (
+            "canary" if spec.strategy.canary else "blueGreen",
+            "gatewayAPI" if spec.traffic.gateway_api else "service",
+        )
+        for spec in DEPLOYMENTS.values()
+    }
+    assert shown == {
+        ("canary", "gatewayAPI"),
+        ("blueGreen", "gatewayAPI"),
+        ("canary", "service"),
+        ("blueGreen", "service"),
+    }
