@@ -1,0 +1,273 @@
+"""The CRDs on a real API server: their rules compile within its cost budget, and refuse what they should, in words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.errors import ClusterError
+from steersman.api.crds import KINDS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def api(control_plane):
+    """An API server with the CRDs."""
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
+    for kind in KINDS:
+        control_plane.wait("condition=Established", f"customresourcedefinition/{kind.crd_name}")
+    return control_plane
+
+
+def try_to_create(api, kind, spec, name="fraud"):
+    """What the API server would store; ClusterError with its complaint otherwise."""
+    manifest = {"apiVersion": "steersman.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    cluster_scoped = kind.startswith("Cluster")
+    if not cluster_scoped:
+        manifest["metadata"]["namespace"] = "default"
+    words = ("create", "--dry-run=server", "--validate=strict", "-o", "yaml", "-f", "-")
+    return yaml.safe_load(api.kubectl(*words, input=yaml.safe_dump(manifest)))
+
+
+MODEL = {"name": "fraud", "alias": "champion"}
+
+
+def deployment(**spec):
+    return {"model": MODEL, **spec}
+
+
+def canary(*steps, **more):
+    return deployment(strategy={"canary": {"steps": list(steps), **more}})
+
+
+def template(**metric):
+    return {"metrics": [{"name": "errors", **metric}]}
+
+
+SEQUENTIAL = {"requests": "requests_total", "failures": "failures_total"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_the_api_server_finds_nothing_wrong_with_the_schema(api, kind):
+    conditions = {
+        condition["type"]: condition
+        for condition in api.get("customresourcedefinition", kind.crd_name)["status"]["conditions"]
+    }
+    assert conditions["NamesAccepted"]["status"] == "True"
+    assert "NonStructuralSchema" not in conditions
+
+
+GOOD = [
+    ("ModelDeployment", deployment()),
+    ("ModelDeployment", {"model": {"name": "fraud detection v2", "version": "12"}}),
+    ("ModelDeployment", {"model": {"name": "fraud", "tags": {"stage": "ready"}}}),
+    ("ModelDeployment", canary({"setWeight": 1}, {"pause": {}}, {"setWeight": 99}, {"pause": {"duration": "1h30m"}})),
+    ("ModelDeployment", canary(*({"setWeight": weight} for weight in range(2, 101, 2)))),
+    ("ModelDeployment", deployment(strategy={"blueGreen": {}}, traffic={"service": {}})),
+    (
+        "ModelDeployment",
+        deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "gw"}], "hostnames": ["*.a.example", "b.example"]}}),
+    ),
+    ("ModelRegistry", {"mlflow": {"url": "http://mlflow:5000", "credentials": {"secretName": "login"}}}),
+    ("ServingRuntime", {"template": {"spec": {"containers": [{"name": "model", "anything": ["goes"]}]}}}),
+    ("ClusterServingRuntime", {"template": {"spec": {}}}),
+    ("AnalysisTemplate", template(sequential=SEQUENTIAL)),
+    ("ClusterAnalysisTemplate", template(threshold={"query": "up", "min": 1, "max": 1.5})),
+]
+
+
+def missing(written, stored, path="spec"):
+    """Paths of what was written and is not stored."""
+    if isinstance(written, dict) and isinstance(stored, dict):
+        return [found for key, value in written.items() for found in missing(value, stored.get(key), f"{path}.{key}")]
+    if isinstance(written, list) and isinstance(stored, list) and len(written) == len(stored):
+        pairs = enumerate(zip(written, stored, strict=True))
+        return [found for index, (value, kept) in pairs for found in missing(value, kept, f"{path}[{index}]")]
+    return [] if written == stored else [path]
+
+
+@pytest.mark.parametrize(("kind", "spec"), GOOD)
+def test_good_objects_are_stored_with_everything_that_was_written(api, kind, spec):
+    assert missing(spec, try_to_create(api, kind, spec)["spec"]) == []
+
+
+def test_defaults_of_scalars_are_filled_in_and_structures_are_not(api):
+    assert try_to_create(api, "ModelDeployment", deployment(runtime={}, strategy={"canary": {}}, analysis={}))[
+        "spec"
+    ] == {
+        "model": MODEL,
+        "replicas": 1,
+        "paused": False,
+        "progressDeadline": "10m",
+        "runtime": {"name": "mlflow"},
+        "strategy": {"canary": {"scaleDownDelay": "30s"}},
+        "analysis": {"interval": "15s"},
+    }
+
+
+def test_free_form_parts_keep_what_the_schema_does_not_know(api):
+    pod_template = {"spec": {"containers": [{"name": "model", "resources": {"limits": {"memory": "1Gi"}}}]}}
+    stored = try_to_create(api, "ModelDeployment", deployment(podTemplate=pod_template))
+    assert stored["spec"]["podTemplate"] == pod_template
+
+
+BAD = {
+    "no selector": ("ModelDeployment", {"model": {"name": "m"}}, "give exactly one of version, alias and tags"),
+    "two selectors": (
+        "ModelDeployment",
+        {"model": {**MODEL, "version": "1"}},
+        "give exactly one of version, alias and tags",
+    ),
+    "no tags": ("ModelDeployment", {"model": {"name": "m", "tags": {}}}, "should have at least 1 properties"),
+    "model name with a slash": ("ModelDeployment", {"model": {"name": "../x", "alias": "a"}}, "spec.model.name"),
+    "model name with a line break": ("ModelDeployment", {"model": {"name": "m\nx", "alias": "a"}}, "spec.model.name"),
+    "alias with a query": ("ModelDeployment", {"model": {"name": "m", "alias": "a&b=c"}}, "spec.model.alias"),
+    "version zero": ("ModelDeployment", {"model": {"name": "m", "version": "0"}}, "spec.model.version"),
+    "version latest": ("ModelDeployment", {"model": {"name": "m", "version": "latest"}}, "spec.model.version"),
+    "weight above 100": ("ModelDeployment", canary({"setWeight": 101}), "less than or equal to 100"),
+    "weight zero": ("ModelDeployment", canary({"setWeight": 0}), "greater than or equal to 1"),
+    "weight as text": ("ModelDeployment", canary({"setWeight": "10"}), "must be of type integer"),
+    "weights that fall": ("ModelDeployment", canary({"setWeight": 50}, {"setWeight": 10}), "weights must rise"),
+    "weights that stay": (
+        "ModelDeployment",
+        canary({"setWeight": 50}, {"pause": {}}, {"setWeight": 50}),
+        "weights must rise",
+    ),
+    "no steps": ("ModelDeployment", canary(), "at least 1 items"),
+    "too many steps": ("ModelDeployment", canary(*({"setWeight": n} for n in range(1, 52))), "at most 50 items"),
+    "a step with both": (
+        "ModelDeployment",
+        canary({"setWeight": 5, "pause": {}}),
+        "a step is exactly one of setWeight and pause",
+    ),
+    "a step with neither": ("ModelDeployment", canary({}), "a step is exactly one of setWeight and pause"),
+    "a pause first": ("ModelDeployment", canary({"pause": {}}, {"setWeight": 5}), "the first step must set a weight"),
+    "a pause at 100": ("ModelDeployment", canary({"setWeight": 100}, {"pause": {}}), "can only be the last step"),
+    "two strategies": (
+        "ModelDeployment",
+        deployment(strategy={"canary": {}, "blueGreen": {}}),
+        "give exactly one strategy",
+    ),
+    "no strategy": ("ModelDeployment", deployment(strategy={}), "give exactly one strategy"),
+    "no provider": ("ModelDeployment", deployment(traffic={}), "give exactly one traffic provider"),
+    "no gateway": ("ModelDeployment", deployment(traffic={"gatewayAPI": {"parentRefs": []}}), "at least 1 items"),
+    "hostname with a path": (
+        "ModelDeployment",
+        deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "g"}], "hostnames": ["a.example/x"]}}),
+        "hostnames",
+    ),
+    "no replicas": ("ModelDeployment", deployment(replicas=0), "greater than or equal to 1"),
+    "duration without a unit": ("ModelDeployment", deployment(progressDeadline="600"), "progressDeadline"),
+    "negative duration": ("ModelDeployment", deployment(progressDeadline="-5m"), "progressDeadline"),
+    "endless duration": ("ModelDeployment", deployment(progressDeadline="99999999h"), "progressDeadline"),
+    "interval too short": ("ModelDeployment", deployment(analysis={"interval": "900ms"}), "must be at least 1s"),
+    "a template twice": (
+        "ModelDeployment",
+        deployment(analysis={"templates": [{"name": "a"}, {"name": "a"}]}),
+        "Duplicate value",
+    ),
+    "runtime name that is none": ("ModelDeployment", deployment(runtime={"name": "A B"}), "spec.runtime.name"),
+    "unknown field": ("ModelDeployment", deployment(replica=3), 'unknown field "spec.replica"'),
+    "registry with a password in its URL": (
+        "ModelRegistry",
+        {"mlflow": {"url": "http://user:secret@mlflow:5000"}},
+        "spec.mlflow.url",
+    ),
+    "registry that is a file": ("ModelRegistry", {"mlflow": {"url": "file:///etc"}}, "spec.mlflow.url"),
+    "registry polled too often": (
+        "ModelRegistry",
+        {"mlflow": {"url": "http://m"}, "pollInterval": "10ms"},
+        "must be at least 1s",
+    ),
+    "no judge": ("AnalysisTemplate", template(), "give exactly one judge"),
+    "two judges": (
+        "AnalysisTemplate",
+        template(sequential=SEQUENTIAL, threshold={"query": "up", "min": 1}),
+        "give exactly one judge",
+    ),
+    "threshold without bounds": ("AnalysisTemplate", template(threshold={"query": "up"}), "needs min, max or both"),
+    "bounds that cross": (
+        "AnalysisTemplate",
+        template(threshold={"query": "up", "min": 2, "max": 1}),
+        "min must not be above max",
+    ),
+    "no outcome": (
+        "ClusterAnalysisTemplate",
+        template(sequential={"requests": "r"}),
+        "give exactly one of failures and successes",
+    ),
+    "alpha zero": ("AnalysisTemplate", template(sequential={**SEQUENTIAL, "alpha": 0}), "greater than 0"),
+    "no metrics": ("AnalysisTemplate", {"metrics": []}, "at least 1 items"),
+    "no template": ("ServingRuntime", {}, "spec.template: Required value"),
+}
+
+
+@pytest.mark.parametrize(("kind", "spec", "complaint"), BAD.values(), ids=BAD)
+def test_bad_objects_are_refused_with_a_message(api, kind, spec, complaint):
+    with pytest.raises(ClusterError) as refused:
+        try_to_create(api, kind, spec)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["2fraud", "fraud.v1", "f" * 41, "fraud-"])
+def test_names_that_make_no_service_name_are_refused(api, name):
+    with pytest.raises(ClusterError, match=r"lower-case letters, digits and dashes|RFC 1123"):
+        try_to_create(api, "ModelDeployment", deployment(), name)
+
+
+def test_the_longest_name_is_taken(api):
+    assert try_to_create(api, "ModelDeployment", deployment(), "f" * 40)["metadata"]["name"] == "f" * 40
+
+
+def test_status_is_written_apart_from_the_spec_and_shown_in_columns(api):
+    manifest = {
+        "apiVersion": "steersman.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "columns", "namespace": "default"},
+        "spec": deployment(),
+        "status": {"phase": "Healthy"},
+    }
+    api.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
+    try:
+        assert "status" not in api.get("modeldeployment", "columns", "--namespace", "default")
+        status = {
+            "phase": "Progressing",
+            "stable": {"name": "columns-v1-00000000", "version": "1"},
+            "candidate": {"name": "columns-v2-00000000", "version": "2"},
+            "candidateWeight": 25,
+            "step": "2/4",
+            "ready": "3/3",
+        }
+        patch = yaml.safe_dump({"status": status})
+        api.kubectl(
+            *("patch", "md", "columns", "--namespace", "default"), "--subresource=status", "--type=merge", "-p", patch
+        )
+        row = api.kubectl("get", "md", "columns", "--namespace", "default", "--no-headers").split()
+        assert row[:-1] == ["columns", "1", "2", "Progressing", "25", "2/4", "3/3"]
+        assert "columns" in api.kubectl("get", "steersman", "--namespace", "default")
+    finally:
+        api.kubectl("delete", "md", "columns", "--namespace", "default")
+
+
+def test_a_status_with_a_reason_of_a_newer_operator_is_taken(api):
+    api.kubectl("apply", "-f", str(REPOSITORY / "examples" / "00-registry.yaml"))
+    try:
+        condition = {
+            "type": "NewType",
+            "status": "True",
+            "reason": "NewReason",
+            "lastTransitionTime": "2026-01-02T03:04:05.678Z",
+        }
+        patch = yaml.safe_dump({"status": {"conditions": [condition]}})
+        words = ("mreg", "mlflow", "--namespace", "default")
+        api.kubectl("patch", *words, "--subresource=status", "--type=merge", "-p", patch)
+        assert api.get(*words)["status"]["conditions"] == [condition]
+    finally:
+        api.kubectl("delete", "-f", str(REPOSITORY / "examples" / "00-registry.yaml"))
+
+
+def test_the_examples_are_accepted_as_they_are(api):
+    created = api.kubectl("create", "--dry-run=server", "-o", "name", "-f", str(REPOSITORY / "examples")).split()
+    assert "modelregistry.steersman.dev/mlflow" in created
+    assert len([name for name in created if name.startswith("modeldeployment.")]) == 4
