@@ -87,6 +87,8 @@ class Operator:
             telemetry.planned,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._reports: set[asyncio.Task[None]] = set()
+        self._finished = False
         self._synced = False
         self._leading = False
         self._store.listen(self._changed)
@@ -105,7 +107,7 @@ class Operator:
             await self._finish()
 
         @kopf.on.probe(registry=registry, id="operator")
-        def probe(**_: Any) -> str:
+        async def probe(**_: Any) -> str:
             trouble = self.trouble()
             if trouble:
                 raise kopf.PermanentError(trouble)
@@ -119,7 +121,7 @@ class Operator:
             return "the leader election does not go on"
         if self._leading and self._queue.oldest_age > STUCK_SECONDS:
             return "the workers are stuck"
-        dead = [task.get_name() for task in self._tasks if task.done()]
+        dead = [] if self._finished else [task.get_name() for task in self._tasks if task.done()]
         return f"background work ended: {', '.join(dead)}" if dead else None
 
     async def _start(self) -> None:
@@ -130,6 +132,7 @@ class Operator:
 
     async def _finish(self) -> None:
         # Nothing is written after the Lease is let go.
+        self._finished = True
         self._leading = False
         await self._recorder.stop(self._events_task)
         for task in self._tasks:
@@ -205,7 +208,8 @@ class Operator:
 
     def _on_registry(self, source: RegistrySource, trouble: Problem | None) -> None:
         task = asyncio.create_task(self._reporter.report(source, trouble))
-        self._reports = {t for t in getattr(self, "_reports", set()) if not t.done()} | {task}
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
 
     def _refresh(self) -> None:
         self.telemetry.leader.set(int(self._elector.is_leader))

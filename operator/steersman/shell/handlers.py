@@ -23,7 +23,7 @@ def register(registry: kopf.OperatorRegistry, kinds: tuple[WatchedKind, ...], st
         _watch(registry, watched, store)
 
     @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
@@ -37,6 +37,8 @@ def settings_for(kinds: tuple[WatchedKind, ...], scan: bool) -> kopf.OperatorSet
     settings.watching.client_timeout = 330
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
+    # What a handler does takes microseconds: there is nothing to wait for at the end.
+    settings.batching.exit_timeout = 0.2
     for watched in kinds:
         if watched.owned:
             settings.watching.label_selectors[watched.group, watched.plural] = f"{LABEL_MANAGED_BY}=steersman"
@@ -45,7 +47,7 @@ def settings_for(kinds: tuple[WatchedKind, ...], scan: bool) -> kopf.OperatorSet
 
 def _watch(registry: kopf.OperatorRegistry, watched: WatchedKind, store: Store) -> None:
     @kopf.on.event(watched.group, watched.version, watched.plural, registry=registry, id=f"watch-{watched.plural}")
-    def seen(event: kopf.RawEvent, **_: Any) -> None:
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:
         manifest: dict[str, Any] = dict(event["object"])
         # A list's items come without these two.
         manifest.setdefault("kind", watched.kind)

@@ -53,9 +53,8 @@ class Store:
         kind, key = manifest["kind"], _key(manifest)
         version = resource_version(manifest)
         old = self._objects[kind].get(key)
-        if old is not None and old["metadata"].get("uid") == manifest["metadata"].get("uid"):
-            if version <= resource_version(old):
-                return
+        same = old is not None and old["metadata"].get("uid") == manifest["metadata"].get("uid")
+        if old is not None and same and version <= resource_version(old):
             return
         # Never needed, and half of an object's size.
         manifest["metadata"].pop("managedFields", None)
