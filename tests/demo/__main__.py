@@ -24,7 +24,7 @@ import cluster
 from cluster.cluster import Cluster
 from cluster.errors import ClusterError
 from demo.check import check
-from demo.installation import InstallationError, install_operator, register_models
+from demo.installation import InstallationError, environment, install_operator, register_models
 from demo.live import Story
 from demo.names import BAD_VERSION
 from demo.observe import Observations, Observer
@@ -57,26 +57,53 @@ class Phases:
         self._say(f"{name}: {self.seconds[name]:.1f} s")
 
 
+class Load:
+    """The load generator's process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def running(self) -> bool:
+        """It has not ended."""
+        return self._process.returncode is None
+
+    async def begin(self) -> None:
+        """Send from now on. Raises LoadError when it did not get ready in time."""
+        assert self._process.stdout is not None
+        assert self._process.stdin is not None
+        try:
+            said = await asyncio.wait_for(self._process.stdout.readline(), LOAD_START_SECONDS)
+        except TimeoutError:
+            said = b""
+        if said != b"ready\n":
+            raise LoadError("The load generator did not get ready.")
+        self._process.stdin.write(b"begin\n")
+        await self._process.stdin.drain()
+
+    async def end(self) -> None:
+        """Stop sending, and wait until every request is written down. Raises LoadError when that went wrong."""
+        if self._process.returncode is not None:
+            raise LoadError(f"The load generator ended by itself with exit code {self._process.returncode}.")
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        said = (await self._process.communicate())[0].decode()
+        if self._process.returncode or not said.startswith("sent "):
+            raise LoadError(f"The load generator lost records: {said.strip() or 'it said nothing'}.")
+
+
 @asynccontextmanager
-async def load(url: str, rate: float, output: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The load generator at work; at the end of the block it has written down every request that it sent."""
+async def load(url: str, rate: float, output: Path) -> AsyncIterator[Load]:
+    """The load generator, getting ready; it is ended in any case."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "demo.load", "--url", url, "--rate", str(rate), "--output", str(output)),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for this process, which then ends the load in good order
+        env=environment(),
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the load
     )
-    assert process.stdout is not None
     try:
-        first = await asyncio.wait_for(process.stdout.readline(), LOAD_START_SECONDS)
-        if first != b"sending\n":
-            raise LoadError("The load generator did not start.")
-        yield process
-        if process.returncode is not None:
-            raise LoadError(f"The load generator ended by itself with exit code {process.returncode}.")
-        process.send_signal(signal.SIGTERM)
-        last = (await process.communicate())[0].decode()
-        if process.returncode or not last.startswith("sent "):
-            raise LoadError(f"The load generator lost records: {last.strip() or 'it said nothing'}.")
+        yield Load(process)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -96,10 +123,11 @@ async def play(
     await observer.start()
     redrawing = asyncio.create_task(_redraw(story))
     try:
-        story.title = "v1: the first deployment"
-        with phases.phase("v1 deployed"):
-            await scenario.deploy_first()
-        async with load(gateway, options.rate, data / "requests.jsonl"):
+        async with load(gateway, options.rate, data / "requests.jsonl") as users:
+            story.title = "v1: the first deployment"
+            with phases.phase("v1 deployed"):
+                await scenario.deploy_first()
+            await users.begin()
             for title, name, chapter in (
                 ("v2: a better model, by canary", "v2 by canary", scenario.release_good),
                 ("v3: a model with a bug, by canary", "v3 rolled back", scenario.release_bad),
@@ -108,6 +136,7 @@ async def play(
                 story.title = title
                 with phases.phase(name):
                     await chapter()
+            await users.end()
     finally:
         redrawing.cancel()
         await observer.stop()

@@ -21,6 +21,11 @@ class InstallationError(Exception):
     """The models could not be registered; the message ends with what was printed."""
 
 
+def environment(**extra: str) -> dict[str, str]:
+    """Variables for a Python process that imports what this one can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **extra}
+
+
 def install_operator(cluster: Cluster) -> None:
     """Install the chart as a user does, with the images that were built here."""
     settings = {"prometheus.url": PROMETHEUS_IN_CLUSTER}
@@ -41,7 +46,7 @@ def register_models(tracking_uri: str, say: Callable[[str], None]) -> list[dict[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=environment(MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false", MLFLOW_DISABLE_TELEMETRY="true"),
     )
     try:
         output, errors = process.communicate(timeout=180)

@@ -1,7 +1,8 @@
 """The users: pictures sent to the gateway at a constant rate, whatever the answers. `python -m demo.load` is a process of its own.
 
-Open loop: requests are sent when they are due, not when an earlier one is answered, as many users would. SIGTERM or
-SIGINT stops the sending; every request that was sent is waited for and written down.
+Open loop: requests are sent when they are due, not when an earlier one is answered, as many users would. It gets ready,
+says so, and begins when a line comes on standard input. The end of the input, SIGTERM or SIGINT stops the sending;
+every request that was sent is waited for and written down.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ class LoadSettings:
 
 def held_out_pictures() -> list[Picture]:
     """The held-out half of the data, encoded as MLflow's scoring protocol wants it."""
-    from demo.data import PIXELS, digits  # scikit-learn's import takes seconds; tests of the sender need none of it
+    from demo.data import digits  # scikit-learn's import takes seconds; tests of the sender need none of it
 
     data = digits()
     return [
-        Picture(json.dumps({"dataframe_split": {"columns": PIXELS, "data": [row]}}).encode(), int(digit))
-        for row, digit in zip(data.held_out_pictures.to_numpy().tolist(), data.held_out_digits, strict=True)
+        Picture(json.dumps({"inputs": [row]}).encode(), int(digit))
+        for row, digit in zip(data.held_out_pictures.tolist(), data.held_out_digits, strict=True)
     ]
 
 
@@ -147,11 +148,23 @@ async def _main(settings: LoadSettings, output: Path) -> None:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, generator.stop)
-        print("sending", flush=True)
-        await generator.run()
+        print("ready", flush=True)
+        lines = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        if await lines.readline():
+            waiting = asyncio.create_task(_stop_at_end(lines, generator))
+            await generator.run()
+            waiting.cancel()
     if generator.recorded != generator.sent:
         raise RuntimeError(f"{generator.sent} requests were sent but {generator.recorded} recorded")
     print(f"sent {generator.sent}", flush=True)
+
+
+async def _stop_at_end(lines: asyncio.StreamReader, generator: LoadGenerator) -> None:
+    """So that it does not outlive who started it."""
+    while await lines.readline():
+        pass
+    generator.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

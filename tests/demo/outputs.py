@@ -57,7 +57,7 @@ def _examples(run: Run) -> list[list[float]]:
     from demo.data import digits
 
     rows: list[int] = next((model["failing_rows"] for model in run.models if model["version"] == BAD_VERSION), [])
-    pictures: list[list[float]] = digits().held_out_pictures.iloc[rows[:EXAMPLES]].to_numpy().tolist()
+    pictures: list[list[float]] = digits().held_out_pictures[rows[:EXAMPLES]].tolist()
     return pictures
 
 
