@@ -38,10 +38,13 @@ async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-def without_userinfo(url: str) -> str:
-    """The URL less user and password, query and fragment, and without a trailing slash."""
+def server_url(url: str) -> str:
+    """A base URL to ask and to show: less user and password, query, fragment and trailing slash. Raises ValueError."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http or https URL with a host")
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
 def one_line(text: object, limit: int = MESSAGE_LIMIT) -> str:

@@ -22,8 +22,11 @@ async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[str]]]:
     servers: list[TestServer] = []
 
     async def start(handler: Handler) -> str:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await handler(request)
+
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handler)
+        app.router.add_route("*", "/{path:.*}", answer)
         server = TestServer(app, host="127.0.0.1")
         await server.start_server()
         servers.append(server)

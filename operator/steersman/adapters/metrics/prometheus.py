@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
-from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, without_userinfo
+from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
 from steersman.core.analysis.model import Sample
 from steersman.ports import MetricError
 
@@ -125,7 +125,10 @@ class PrometheusProvider:
         base = address if address is not None else self._default_address
         if base is None:
             raise MetricError("no Prometheus address: the metric names none, and the operator has no default")
-        shown = without_userinfo(base)
+        try:
+            shown = server_url(base)
+        except ValueError as error:
+            raise MetricError(f"unusable Prometheus address: {error}") from None
         turns = self._turns.setdefault(shown, asyncio.Semaphore(self._concurrency))
         try:
             async with asyncio.timeout(self._timeout), turns:

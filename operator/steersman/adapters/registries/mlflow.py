@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
-from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, without_userinfo
+from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
 from steersman.api.conditions import Reason
 from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
 
@@ -66,7 +66,11 @@ class MLflowRegistry:
         self, url: str, credentials: RegistryCredentials | None, selector: VersionSelector
     ) -> ModelVersion:
         """The version that the selector names now. Raises RegistryError."""
-        server = _Server(self, without_userinfo(url), _authorization(credentials))
+        try:
+            base = server_url(url)
+        except ValueError as error:
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL: {error}") from None
+        server = _Server(self, base, _authorization(credentials))
         try:
             if selector.version is not None:
                 return _named(await server.version(selector.model, selector.version))
@@ -96,7 +100,7 @@ class MLflowRegistry:
         except TooLarge as error:
             raise RegistryError(Reason.REGISTRY_ERROR, f"the registry at {base}: {error}") from None
         except (aiohttp.InvalidURL, ValueError) as error:
-            raise RegistryError(Reason.REGISTRY_ERROR, f"not a URL to ask: {base}: {one_line(error)}") from None
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL {base}: {one_line(error)}") from None
         except (aiohttp.ClientError, OSError) as error:
             said = f"cannot reach the registry at {base}: {connection_trouble(error)}"
             raise RegistryError(Reason.REGISTRY_UNREACHABLE, said) from None

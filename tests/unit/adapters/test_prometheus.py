@@ -1,0 +1,316 @@
+"""The Prometheus provider against servers on loopback that behave and that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from steersman.adapters.metrics.prometheus import PrometheusAuth, PrometheusProvider
+from steersman.ports import MetricError, MetricProvider
+
+Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
+AT = 1_800_000_000.5
+
+
+def vector(*series: tuple[dict[str, str], str]) -> dict[str, Any]:
+    result = [{"metric": labels, "value": [AT, value]} for labels, value in series]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+class Answering:
+    """Answers every request alike and keeps what was asked."""
+
+    def __init__(self, body: Any, status: int = 200, delay: float = 0.0, headers: dict[str, str] | None = None) -> None:
+        self.body, self.status, self.delay, self.headers = body, status, delay, headers or {}
+        self.forms: list[dict[str, str]] = []
+        self.requests: list[web.Request] = []
+        self.running = self.most = 0
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        self.forms.append({key: str(value) for key, value in (await request.post()).items()})
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(self.delay)
+        finally:
+            self.running -= 1
+        if isinstance(self.body, bytes):
+            return web.Response(body=self.body, status=self.status, headers=self.headers)
+        return web.json_response(self.body, status=self.status, headers=self.headers)
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Callable[..., PrometheusProvider]]:
+    made: list[PrometheusProvider] = []
+
+    def factory(address: str | None, **options: Any) -> PrometheusProvider:
+        made.append(PrometheusProvider(address, **{"timeout": 0.5, **options}))
+        return made[-1]
+
+    yield factory
+    for provider in made:
+        await provider.close()
+
+
+Make = Callable[..., PrometheusProvider]
+
+
+async def test_a_vector_with_its_labels(serve: Serve, make: Make) -> None:
+    server = Answering(vector(({"pod": "a"}, "1.5"), ({"pod": "b"}, "-3e2")))
+    provider: MetricProvider = make(await serve(server) + "/prefix/")
+    samples = await provider.query(None, 'up{a="ü&="}', AT)
+    assert [(dict(sample.labels), sample.value) for sample in samples] == [({"pod": "a"}, 1.5), ({"pod": "b"}, -300.0)]
+    (request,) = server.requests
+    assert (request.method, request.path) == ("POST", "/prefix/api/v1/query")
+    assert server.forms == [{"query": 'up{a="ü&="}', "time": "1800000000.500", "timeout": "0.5s"}]
+
+
+async def test_a_scalar_has_no_labels(serve: Serve, make: Make) -> None:
+    body = {"status": "success", "data": {"resultType": "scalar", "result": [AT, "42"]}}
+    (sample,) = await make(await serve(Answering(body))).query(None, "42", AT)
+    assert (dict(sample.labels), sample.value) == ({}, 42.0)
+
+
+async def test_no_series_is_an_empty_answer_and_no_error(serve: Serve, make: Make) -> None:
+    assert await make(await serve(Answering(vector()))).query(None, "nothing", AT) == ()
+
+
+async def test_nan_and_infinities_are_kept(serve: Serve, make: Make) -> None:
+    server = Answering(vector(({}, "NaN"), ({}, "+Inf"), ({}, "-Inf")))
+    nan, plus, minus = [sample.value for sample in await make(await serve(server)).query(None, "x", AT)]
+    assert math.isnan(nan)
+    assert (plus, minus) == (math.inf, -math.inf)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            400,
+            {"status": "error", "errorType": "bad_data", "error": "1:5: parse error: unexpected\n<by>"},
+            r"^Prometheus rejected the query: 1:5: parse error: unexpected <by>$",
+        ),
+        (
+            422,
+            {"status": "error", "errorType": "execution", "error": "many-to-many"},
+            "could not evaluate.*many-to-many",
+        ),
+        (503, {"status": "error", "errorType": "timeout", "error": "query timed out"}, "could not evaluate.*timed out"),
+        (502, b"<html>bad gateway</html>", "answered HTTP 502, but not as Prometheus does"),
+        (200, b"", "not as Prometheus does"),
+        (200, b"{" * 100_000, "not as Prometheus does"),
+        (200, b"[" * 100_000, "not as Prometheus does"),
+        (200, {"status": "success"}, "not as Prometheus does"),
+        (200, {"status": "error"}, "not as Prometheus does"),
+        (200, [1], "not as Prometheus does"),
+        (200, {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}, "not as Prometheus"),
+        (200, {"status": "success", "data": {"resultType": "vector", "result": "x"}}, "not as Prometheus does"),
+        (200, vector(({}, "many")), "not as Prometheus does"),
+        (200, {"status": "success", "data": {"resultType": "scalar", "result": [1, 2.0]}}, "not as Prometheus does"),
+        (200, {"status": "success", "data": {"resultType": "scalar", "result": [1]}}, "not as Prometheus does"),
+        (200, {"status": "success", "data": {"resultType": "matrix", "result": []}}, "gives a matrix"),
+        (200, {"status": "success", "data": {"resultType": "string", "result": [1, "x"]}}, "gives a string"),
+        (
+            200,
+            {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "histogram": [1, {}]}]}},
+            "native histograms",
+        ),
+        (401, b"who are you", r"refused access \(HTTP 401\)"),
+        (403, {"status": "error", "errorType": "x", "error": "y"}, r"refused access \(HTTP 403\)"),
+    ],
+)
+async def test_everything_else_is_an_error_with_a_short_message(
+    serve: Serve, make: Make, status: int, body: Any, said: str
+) -> None:
+    with pytest.raises(MetricError, match=said) as caught:
+        await make(await serve(Answering(body, status))).query(None, "x", AT)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_long_message_is_cut(serve: Serve, make: Make) -> None:
+    body = {"status": "error", "errorType": "bad_data", "error": "x\x1b[31m\u2028" * 10_000}
+    with pytest.raises(MetricError) as caught:
+        await make(await serve(Answering(body, 400))).query(None, "x", AT)
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+async def test_a_slow_server_is_given_up(serve: Serve, make: Make) -> None:
+    begin = time.monotonic()
+    with pytest.raises(MetricError, match=r"gave no answer within 0.5 s"):
+        await make(await serve(Answering(vector(), delay=3))).query(None, "x", AT)
+    assert time.monotonic() - begin < 1.5
+
+
+async def test_a_server_that_drips_is_given_up(serve: Serve, make: Make) -> None:
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(50):
+            await response.write(b" ")
+            await asyncio.sleep(0.1)
+        return response
+
+    with pytest.raises(MetricError, match="gave no answer within"):
+        await make(await serve(drip)).query(None, "x", AT)
+
+
+@pytest.mark.parametrize("encoding", [{}, {"Content-Encoding": "gzip"}])
+async def test_too_large_an_answer_is_not_read(serve: Serve, make: Make, encoding: dict[str, str]) -> None:
+    import gzip
+
+    plain = json.dumps(vector(*[({"n": str(number)}, "1") for number in range(5000)])).encode()
+    body = gzip.compress(plain) if encoding else plain
+    with pytest.raises(MetricError, match="larger than 20000 bytes; the query selects too much"):
+        await make(await serve(Answering(body, headers=encoding)), max_bytes=20_000).query(None, "x", AT)
+
+
+async def test_a_redirect_is_not_followed(serve: Serve, make: Make) -> None:
+    target = Answering(vector())
+    elsewhere = await serve(target)
+    server = Answering(b"", 307, headers={"Location": f"{elsewhere}/api/v1/query"})
+    with pytest.raises(MetricError, match="redirect"):
+        await make(await serve(server)).query(None, "x", AT)
+    assert target.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:9", "cannot reach Prometheus at http://127.0.0.1:9: Connect call failed|refused"),
+        ("http://name.invalid", "cannot reach Prometheus at http://name.invalid: "),
+        ("http://", "unusable Prometheus address"),
+        ("http://[", "unusable Prometheus address"),
+        ("file:///etc/passwd", "unusable Prometheus address"),
+        ("not a url", "unusable Prometheus address"),
+        (None, "no Prometheus address"),
+    ],
+)
+async def test_an_address_that_does_not_work(make: Make, address: str | None, said: str) -> None:
+    with pytest.raises(MetricError, match=said):
+        await make(address).query(None, "x", AT)
+    if address:
+        with pytest.raises(MetricError, match=said):
+            await make(None).query(address, "x", AT)
+
+
+async def test_user_information_in_an_address_is_neither_sent_nor_shown(serve: Serve, make: Make) -> None:
+    server = Answering(b"", 500)
+    address = (await serve(server)).replace("http://", "http://user:s3cret@")
+    with pytest.raises(MetricError) as caught:
+        await make(None).query(address, "x", AT)
+    assert "s3cret" not in str(caught.value)
+    assert "Authorization" not in server.requests[0].headers
+
+
+async def test_equal_queries_are_sent_once_and_kept_for_a_minute(serve: Serve, make: Make) -> None:
+    moment = 0.0
+    server = Answering(vector(({}, "1")), delay=0.1)
+    provider = make(await serve(server), clock=lambda: moment)
+    answers = await asyncio.gather(*[provider.query(None, "x", AT) for _ in range(20)])
+    assert {sample.value for (sample,) in answers} == {1.0}
+    moment = 59.0
+    await provider.query(None, "x", AT)
+    assert len(server.requests) == 1
+    await asyncio.gather(provider.query(None, "y", AT), provider.query(None, "x", AT + 15))
+    assert len(server.requests) == 3
+    moment = 61.0
+    await provider.query(None, "x", AT)
+    assert len(server.requests) == 4
+
+
+async def test_errors_are_shared_in_flight_and_then_forgotten(serve: Serve, make: Make) -> None:
+    server = Answering({"status": "error", "errorType": "bad_data", "error": "no"}, 400, delay=0.1)
+    provider = make(await serve(server))
+    answers = await asyncio.gather(*[provider.query(None, "x", AT) for _ in range(5)], return_exceptions=True)
+    assert [type(answer) for answer in answers] == [MetricError] * 5
+    assert len(server.requests) == 1
+    server.body, server.status = vector(), 200
+    assert await provider.query(None, "x", AT) == ()
+
+
+async def test_one_who_stops_waiting_does_not_cancel_the_others(serve: Serve, make: Make) -> None:
+    server = Answering(vector(({}, "1")), delay=0.2)
+    provider = make(await serve(server))
+    first = asyncio.create_task(provider.query(None, "x", AT))
+    second = asyncio.create_task(provider.query(None, "x", AT))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    assert (await second)[0].value == 1.0
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_the_cache_is_bounded(serve: Serve, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from steersman.adapters.metrics import prometheus
+
+    monkeypatch.setattr(prometheus, "CACHE_ANSWERS", 5)
+    provider = make(await serve(Answering(vector(({}, "1"), ({}, "2")))))
+    for number in range(10):
+        await provider.query(None, f"q{number}", AT)
+    assert (len(provider._answers), provider._samples, provider._flights) == (5, 10, {})
+    monkeypatch.setattr(prometheus, "CACHE_SAMPLES", 4)
+    await provider.query(None, "another", AT)
+    assert (len(provider._answers), provider._samples) == (2, 4)
+
+
+async def test_concurrency_is_bounded_per_address(serve: Serve, make: Make) -> None:
+    slow, quick = Answering(vector(), delay=0.1), Answering(vector())
+    provider = make(await serve(slow), concurrency=2)
+    other = await serve(quick)
+    waiting = [asyncio.create_task(provider.query(None, f"q{number}", AT)) for number in range(6)]
+    await asyncio.sleep(0.02)
+    begin = time.monotonic()
+    await provider.query(other, "x", AT)
+    assert time.monotonic() - begin < 0.1
+    await asyncio.gather(*waiting)
+    assert slow.most == 2
+
+
+async def test_a_bearer_token_goes_to_the_default_address_only(serve: Serve, make: Make, tmp_path: Path) -> None:
+    server = Answering(vector())
+    address = await serve(server)
+    (tmp_path / "token").write_text("first\n")
+    provider = make(address, auth=PrometheusAuth(bearer_token_file=tmp_path / "token"))
+    await provider.query(None, "x", AT)
+    (tmp_path / "token").write_text("second\n")
+    await provider.query(None, "y", AT)
+    await provider.query(address, "x", AT)
+    sent = [request.headers.get("Authorization") for request in server.requests]
+    assert sent == ["Bearer first", "Bearer second", None]
+
+
+async def test_basic_auth_goes_to_the_default_address_only(serve: Serve, make: Make) -> None:
+    server = Answering(vector())
+    address = await serve(server)
+    auth = PrometheusAuth(username="user", password="pässword")
+    provider = make(address, auth=auth)
+    await provider.query(None, "x", AT)
+    await provider.query(address, "x", AT)
+    assert [request.headers.get("Authorization") for request in server.requests] == ["Basic dXNlcjpww6Rzc3dvcmQ=", None]
+    assert "pässword" not in repr(auth)
+
+
+async def test_a_missing_token_file_is_an_error_of_the_query(make: Make, tmp_path: Path) -> None:
+    provider = make("http://127.0.0.1:9", auth=PrometheusAuth(bearer_token_file=tmp_path / "none"))
+    with pytest.raises(MetricError, match="bearer token"):
+        await provider.query(None, "x", AT)
+
+
+async def test_close_ends_what_is_under_way(serve: Serve, make: Make) -> None:
+    provider = make(await serve(Answering(vector(), delay=5)), timeout=5.0)
+    asking = asyncio.create_task(provider.query(None, "x", AT))
+    await asyncio.sleep(0.05)
+    await provider.close()
+    with pytest.raises(MetricError, match="closed"):
+        await asking
