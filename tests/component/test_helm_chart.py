@@ -1,0 +1,404 @@
+"""The Helm chart, rendered by Helm and installed on a real API server."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.binaries import HELM, ensure
+from cluster.cache import Cache
+from cluster.errors import ClusterError
+from cluster.progress import Progress
+from steersman.api.crds import KINDS
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.runtime import ServingRuntimeSpec
+from steersman.api.status import ResolvedModel
+from steersman.core.pod.security import violations
+from steersman.core.pod.template import RegistryAccess, pod_template
+from steersman.shell.config import from_environment
+
+CHART = Path(__file__).resolve().parents[2] / "helm" / "steersman"
+RELEASE = ("steersman", str(CHART), "--namespace", "steersman-system")
+NAMESPACED = {"watchNamespaces": ["risk", "shop"]}
+MONITORED = {
+    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "modelMetrics": {"podMonitor": {"enabled": True}},
+}
+
+
+@pytest.fixture(scope="module")
+def helm():
+    """Runs Helm: (arguments, values) to (exit code, output)."""
+    program = ensure([HELM], Cache.default(), Progress()).helm
+
+    def run(*arguments, values=None):
+        done = subprocess.run(
+            [program, *arguments, *([] if values is None else ["--values", "-"])],
+            input=yaml.safe_dump(values),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def render(helm):
+    """The manifests for some values."""
+
+    def run(values=None, *arguments):
+        code, output = helm("template", *RELEASE, *arguments, values=values)
+        assert code == 0, output
+        return [document for document in yaml.safe_load_all(output) if document]
+
+    return run
+
+
+def of_kind(manifests, kind):
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def only(manifests, kind):
+    (manifest,) = of_kind(manifests, kind)
+    return manifest
+
+
+def operator_container(manifests):
+    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def plain_environment(manifests):
+    return {entry["name"]: entry["value"] for entry in operator_container(manifests)["env"] if "value" in entry}
+
+
+def rules(role):
+    """(group, resource) to the verbs."""
+    found = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
+
+
+# ---------------------------------------------------------------- what Helm makes of it
+
+
+@pytest.mark.parametrize("values", [{}, NAMESPACED, MONITORED], ids=["defaults", "namespaced", "monitored"])
+def test_lint_finds_nothing(helm, values):
+    code, output = helm("lint", "--strict", str(CHART), values=values)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"replica": 3}, "replica"),
+        ({"replicas": 0}, "/replicas"),
+        ({"watchNamespaces": ["Not valid"]}, "/watchNamespaces/0"),
+        ({"log": {"level": "loud"}}, "/log/level"),
+        ({"prometheus": {"url": "http://user:secret@prometheus"}}, "/prometheus/url"),
+        ({"image": {"digest": "latest"}}, "/image/digest"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(helm, values, complaint):
+    code, output = helm("template", *RELEASE, values=values)
+    assert code != 0
+    assert complaint in output.replace("'", "/") or complaint in output
+
+
+def test_the_kinds_of_a_default_installation(render):
+    assert sorted({manifest["kind"] for manifest in render()}) == [
+        *("ClusterAnalysisTemplate", "ClusterRole", "ClusterRoleBinding", "ClusterServingRuntime", "Deployment"),
+        *("PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"),
+    ]
+
+
+def test_crds_come_with_the_chart(render):
+    found = {
+        manifest["metadata"]["name"] for manifest in of_kind(render({}, "--include-crds"), "CustomResourceDefinition")
+    }
+    assert found == {kind.crd_name for kind in KINDS}
+
+
+def test_an_upgrade_updates_the_crds_before_anything_else_unless_told_not_to(render):
+    crds = of_kind(render({}, "--is-upgrade"), "CustomResourceDefinition")
+    assert {crd["metadata"]["name"] for crd in crds} == {kind.crd_name for kind in KINDS}
+    assert {crd["metadata"]["annotations"]["helm.sh/hook"] for crd in crds} == {"pre-upgrade"}
+    assert of_kind(render({"crds": {"upgrade": False}}, "--is-upgrade"), "CustomResourceDefinition") == []
+
+
+# ---------------------------------------------------------------- the operator
+
+
+@pytest.mark.parametrize("values", [{}, NAMESPACED], ids=["cluster", "namespaced"])
+def test_the_operators_pod_meets_the_restricted_standard_without_defaults_filled_in(render, values):
+    template = only(render(values), "Deployment")["spec"]["template"]
+    assert violations(template) == []
+    assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+    assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert operator_container(render(values))["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_operator_understands_the_environment_that_it_is_given(render):
+    values = {
+        **NAMESPACED,
+        "prometheus": {"url": "http://prometheus.monitoring.svc:9090"},
+        "defaultRegistry": {"url": "http://mlflow.mlflow.svc:5000"},
+        "log": {"format": "text", "level": "debug"},
+        "workers": 7,
+    }
+    manifests = render(values)
+    config = from_environment(plain_environment(manifests))
+    assert config.namespaces == ("risk", "shop")
+    assert config.prometheus_url == "http://prometheus.monitoring.svc:9090"
+    assert config.default_registry_url == "http://mlflow.mlflow.svc:5000"
+    assert (config.log_format, config.log_level, config.workers) == ("text", "DEBUG", 7)
+    ports = {port["name"]: port["containerPort"] for port in operator_container(manifests)["ports"]}
+    assert ports == {"metrics": config.metrics_port, "health": config.health_port}
+    from_downward_api = {
+        entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"]
+        for entry in operator_container(manifests)["env"]
+        if "valueFrom" in entry
+    }
+    assert from_downward_api == {
+        "STEERSMAN_POD_NAME": "metadata.name",
+        "STEERSMAN_POD_NAMESPACE": "metadata.namespace",
+    }
+
+
+def test_without_settings_the_operator_takes_its_own_defaults(render):
+    config = from_environment(plain_environment(render()))
+    assert (config.namespaces, config.prometheus_url, config.default_registry_url) == ((), None, None)
+    assert config.cluster_wide
+
+
+def test_selectors_find_the_pods_of_the_release(render):
+    manifests = render(MONITORED)
+    deployment = only(manifests, "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        deployment["spec"]["selector"]["matchLabels"],
+        only(manifests, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        only(manifests, "Service")["spec"]["selector"],
+    ]
+    for selector in selectors:
+        assert selector.items() <= labels.items()
+    monitor = only(manifests, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert (
+        monitor["spec"]["selector"]["matchLabels"].items() <= only(manifests, "Service")["metadata"]["labels"].items()
+    )
+
+
+def test_one_replica_needs_no_disruption_budget(render):
+    assert of_kind(render({"replicas": 1}), "PodDisruptionBudget") == []
+
+
+def test_a_digest_pins_the_image(render):
+    digest = "sha256:" + "a" * 64
+    image = {"repository": "registry.example/steersman", "tag": "ignored", "digest": digest}
+    assert operator_container(render({"image": image}))["image"] == f"registry.example/steersman@{digest}"
+
+
+def test_model_pods_are_scraped_with_the_labels_that_the_analysis_goes_by(render):
+    monitor = only(render(MONITORED), "PodMonitor")["spec"]
+    assert monitor["podTargetLabels"] == ["steersman.dev/deployment", "steersman.dev/revision"]
+    assert monitor["namespaceSelector"] == {"any": True}
+    assert only(render({**MONITORED, **NAMESPACED}), "PodMonitor")["spec"]["namespaceSelector"] == {
+        "matchNames": ["risk", "shop"]
+    }
+
+
+# ---------------------------------------------------------------- permissions
+
+READ = {"get", "list", "watch"}
+OWNED = READ | {"create", "patch", "delete"}
+IN_NAMESPACES = {
+    ("steersman.dev", "modeldeployments"): READ | {"patch"},
+    ("steersman.dev", "modelregistries"): READ,
+    ("steersman.dev", "servingruntimes"): READ,
+    ("steersman.dev", "analysistemplates"): READ,
+    ("steersman.dev", "modeldeployments/status"): {"update"},
+    ("steersman.dev", "modelregistries/status"): {"update"},
+    ("steersman.dev", "modeldeployments/finalizers"): {"update"},
+    ("apps", "deployments"): OWNED,
+    ("apps", "controllerrevisions"): OWNED,
+    ("", "services"): OWNED,
+    ("gateway.networking.k8s.io", "httproutes"): OWNED,
+    ("", "events"): {"create", "patch"},
+    ("", "secrets"): {"get"},
+}
+IN_THE_CLUSTER = {
+    **IN_NAMESPACES,
+    ("steersman.dev", "clusterservingruntimes"): READ,
+    ("steersman.dev", "clusteranalysistemplates"): READ,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): READ,
+    ("", "namespaces"): READ,
+}
+
+
+def test_the_operator_may_do_what_it_does_and_nothing_else(render):
+    manifests = render()
+    binding = only(manifests, "ClusterRoleBinding")
+    (role,) = [r for r in of_kind(manifests, "ClusterRole") if r["metadata"]["name"] == binding["roleRef"]["name"]]
+    assert rules(role) == IN_THE_CLUSTER
+    leader = only(manifests, "Role")
+    assert rules(leader) == {("coordination.k8s.io", "leases"): {"create", "get", "update"}}
+    lease = plain_environment(manifests)["STEERSMAN_LEASE_NAME"]
+    assert [rule.get("resourceNames") for rule in leader["rules"]] == [None, [lease]]
+
+
+def test_namespaced_mode_has_a_role_in_each_namespace_and_nothing_of_the_cluster(render):
+    manifests = render(NAMESPACED)
+    assert [manifest["kind"] for manifest in manifests if manifest["kind"].startswith("Cluster")] == []
+    assert {manifest["metadata"].get("namespace") for manifest in manifests} == {"steersman-system", "risk", "shop"}
+    for namespace in NAMESPACED["watchNamespaces"]:
+        here = [manifest for manifest in manifests if manifest["metadata"]["namespace"] == namespace]
+        assert rules(only(here, "Role")) == IN_NAMESPACES
+        (subject,) = only(here, "RoleBinding")["subjects"]
+        assert subject == {"kind": "ServiceAccount", "name": "steersman", "namespace": "steersman-system"}
+        assert only(here, "ServingRuntime")["metadata"]["name"] == "mlflow"
+        assert len(of_kind(here, "AnalysisTemplate")) == 3
+
+
+def test_aggregated_roles_let_viewers_read_and_editors_write(render):
+    by_target = {}
+    for role in of_kind(render(), "ClusterRole"):
+        for label in role["metadata"]["labels"]:
+            if label.startswith("rbac.authorization.k8s.io/aggregate-to-"):
+                by_target[label.removeprefix("rbac.authorization.k8s.io/aggregate-to-")] = rules(role)
+    assert set(by_target) == {"view", "edit", "admin"}
+    assert all(verbs == READ for verbs in by_target["view"].values())
+    assert by_target["edit"]["steersman.dev", "modeldeployments"] == READ | {
+        *("create", "update", "patch", "delete", "deletecollection")
+    }
+    assert by_target["edit"]["steersman.dev", "clusterservingruntimes"] == READ
+    assert not [resource for _, resource in by_target["admin"] if "/" in resource]
+
+
+def test_permissions_can_be_left_to_somebody_else(render):
+    manifests = render({"rbac": {"create": False, "aggregate": False}})
+    assert [manifest["kind"] for manifest in manifests if "Role" in manifest["kind"]] == []
+
+
+# ---------------------------------------------------------------- the built-in runtime
+
+
+def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
+    image = {"repository": "registry.example/runtime", "tag": "7", "pullPolicy": "Never"}
+    values = {"runtimes": {"mlflow": {"image": image, "modelSizeLimit": "5Gi"}}}
+    runtime = ServingRuntimeSpec.model_validate(only(render(values), "ClusterServingRuntime")["spec"])
+    assert violations(runtime.template) == []
+    spec = ModelDeploymentSpec.model_validate({"model": {"name": "fraud", "version": "1"}})
+    model = ResolvedModel(name="fraud", selector="version 1", version="1", resolved_at=0.0)
+    pod = pod_template(spec, model, runtime, RegistryAccess("http://mlflow:5000", "login"))["spec"]
+    (fetch,), (serve,) = pod["initContainers"], pod["containers"]
+    assert {container["image"] for container in (fetch, serve)} == {"registry.example/runtime:7"}
+    assert {container["imagePullPolicy"] for container in (fetch, serve)} == {"Never"}
+    assert serve["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
+    assert serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 25 < pod["terminationGracePeriodSeconds"]
+    assert {"name": "model", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
+
+
+# ---------------------------------------------------------------- on an API server
+
+
+@pytest.fixture
+def released(control_plane, tmp_path):
+    """A copy of the chart on an API server that has nothing of Steersman; afterwards it has the CRDs alone."""
+    crds = [f"customresourcedefinition/{kind.crd_name}" for kind in KINDS]
+    control_plane.kubectl("delete", "--ignore-not-found", *crds)
+    copy = tmp_path / "steersman"
+    shutil.copytree(CHART, copy)
+    yield copy
+    control_plane.kubectl("delete", "--ignore-not-found", *crds)
+    control_plane.kubectl("apply", "--server-side", "-f", str(CHART / "crds"))
+    for crd in crds:
+        control_plane.wait("condition=Established", crd)
+
+
+def test_install_upgrade_and_uninstall(control_plane, helm, released):
+    connection = ("--namespace", "steersman-system", "--kubeconfig", str(control_plane.kubeconfig))
+
+    def release(*arguments, values=None):
+        code, output = helm(*arguments, *connection, values=values)
+        assert code == 0, output
+        return output
+
+    # The CRDs and the objects of their kinds, in one go.
+    release("install", "steersman", str(released), "--create-namespace")
+    assert control_plane.get("clusterservingruntime", "mlflow")["spec"]["template"]
+    objects = {"model": {"name": "fraud", "alias": "champion"}}
+    manifest = {"apiVersion": "steersman.dev/v1alpha1", "kind": "ModelDeployment", "spec": objects}
+    control_plane.apply([{**manifest, "metadata": {"name": "fraud", "namespace": "default"}}])
+    before = control_plane.get("modeldeployment", "fraud", "--namespace", "default")
+
+    # A new version of the chart brings new CRDs and new built-in objects.
+    crd = released / "crds" / "modelregistries.steersman.dev.yaml"
+    crd.write_text(crd.read_text().replace("A model registry, and", "Changed, and"))
+    template = released / "files" / "analysis-templates" / "latency.yaml"
+    template.write_text(template.read_text().replace('value: "0.5"', 'value: "0.25"'))
+    release("upgrade", "steersman", str(released), values={"runtimes": {"mlflow": {"image": {"tag": "next"}}}})
+    versions = control_plane.get("customresourcedefinition", "modelregistries.steersman.dev")["spec"]["versions"]
+    assert versions[0]["schema"]["openAPIV3Schema"]["description"].startswith("Changed")
+    assert control_plane.get("clusteranalysistemplate", "latency")["spec"]["args"][0]["value"] == "0.25"
+    assert "runtime:next" in json.dumps(control_plane.get("clusterservingruntime", "mlflow")["spec"])
+
+    # Going leaves the models' objects and all that they name exactly as they are.
+    release("uninstall", "steersman")
+    assert control_plane.get("modeldeployment", "fraud", "--namespace", "default") == before
+    assert control_plane.get("clusterservingruntime", "mlflow")["spec"]["template"]
+    with pytest.raises(ClusterError, match="NotFound"):
+        control_plane.get("deployment", "steersman", "--namespace", "steersman-system")
+
+    # And coming back takes them over again.
+    release("install", "steersman", str(released))
+    assert control_plane.get("modeldeployment", "fraud", "--namespace", "default") == before
+    release("uninstall", "steersman")
+
+
+def test_the_api_server_grants_what_the_roles_say(control_plane, helm, released):
+    connection = ("--namespace", "steersman-system", "--kubeconfig", str(control_plane.kubeconfig))
+    for namespace in ("risk", "shop", "other"):
+        control_plane.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
+    code, output = helm("install", "steersman", str(released), *connection, "--create-namespace", values=NAMESPACED)
+    assert code == 0, output
+
+    def may(verb, resource, namespace, subresource=""):
+        user = "system:serviceaccount:steersman-system:steersman"
+        words = (
+            "auth",
+            "can-i",
+            verb,
+            resource,
+            f"--subresource={subresource}",
+            "--as",
+            user,
+            "--namespace",
+            namespace,
+        )
+        try:
+            return control_plane.kubectl(*words).strip() == "yes"
+        except ClusterError:
+            return False
+
+    try:
+        assert may("update", "modeldeployments.steersman.dev", "risk", "status")
+        assert may("patch", "deployments.apps", "shop")
+        assert may("get", "secrets", "risk")
+        assert may("update", "leases.coordination.k8s.io/steersman", "steersman-system")
+        assert not may("list", "secrets", "risk")
+        assert not may("get", "secrets", "other")
+        assert not may("list", "modeldeployments.steersman.dev", "other")
+        assert not may("delete", "pods", "risk")
+        assert not may("update", "modeldeployments.steersman.dev", "risk")
+        assert not may("update", "leases.coordination.k8s.io/another", "steersman-system")
+    finally:
+        helm("uninstall", "steersman", *connection)
