@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from steersman.api.conditions import Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
-
 from unit.core.world import World, gateway_spec
 
 PLANNED_WEIGHTS = {0, 10, 50, 100}

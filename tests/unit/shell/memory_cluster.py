@@ -1,0 +1,80 @@
+"""An API server in memory, behind the KubeClient port."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from steersman.ports import ApiError, Conflict, NotFound
+
+Key = tuple[str, str, str]
+
+
+class MemoryCluster:
+    def __init__(self) -> None:
+        self.objects: dict[Key, dict[str, Any]] = {}
+        self.writes: list[str] = []
+        self.refuse: set[str] = set()
+        """Kinds that cannot be written."""
+        self._version = 0
+
+    def put(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        self._version += 1
+        manifest = copy.deepcopy(manifest)
+        manifest["metadata"]["resourceVersion"] = str(self._version)
+        manifest["metadata"].setdefault("uid", f"uid-{self._version}")
+        self.objects[self._key(manifest)] = manifest
+        return copy.deepcopy(manifest)
+
+    async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> dict[str, Any]:
+        return copy.deepcopy(self._find(kind, namespace, name))
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        return [copy.deepcopy(m) for (k, ns, _), m in self.objects.items() if k == kind and namespace in (None, ns)]
+
+    async def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["kind"] in self.refuse:
+            raise ApiError(403, "forbidden by policy")
+        self.writes.append(f"apply {manifest['kind']}")
+        old = self.objects.get(self._key(manifest), {"metadata": {}})
+        merged = {**copy.deepcopy(manifest), "status": old.get("status", {})}
+        merged["metadata"]["uid"] = old["metadata"].get("uid") or f"uid-{self._version}"
+        return self.put(merged)
+
+    async def replace_status(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        there = self._find(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        if there["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified")
+        self.writes.append(f"status {manifest['kind']}")
+        return self.put({**there, "status": manifest["status"]})
+
+    async def remove_annotation(self, manifest: dict[str, Any], key: str) -> None:
+        self.writes.append("annotation")
+        there = self._find(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        there["metadata"].get("annotations", {}).pop(key, None)
+        self.put(there)
+
+    async def delete(
+        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+    ) -> None:
+        self.writes.append(f"delete {kind}")
+        self.objects.pop((kind, namespace or "", name), None)
+
+    async def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        return self.put(manifest)
+
+    async def replace(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        return self.put(manifest)
+
+    def _find(self, kind: str, namespace: str | None, name: str) -> dict[str, Any]:
+        try:
+            return self.objects[kind, namespace or "", name]
+        except KeyError:
+            raise NotFound(f"{kind} {name} not found") from None
+
+    @staticmethod
+    def _key(manifest: dict[str, Any]) -> Key:
+        return manifest["kind"], manifest["metadata"].get("namespace") or "", manifest["metadata"]["name"]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from steersman.shell.config import ConfigError, from_environment
+from steersman.shell.logs import JsonFormatter
+
+
+def test_defaults_watch_the_whole_cluster() -> None:
+    config = from_environment({})
+    assert config.cluster_wide and config.workers == 16 and config.prometheus_url is None
+
+
+def test_every_variable_is_read() -> None:
+    config = from_environment(
+        {
+            "STEERSMAN_NAMESPACES": "a, b,",
+            "STEERSMAN_DEFAULT_REGISTRY_URL": "http://mlflow:5000/",
+            "STEERSMAN_PROMETHEUS_URL": "https://prometheus",
+            "STEERSMAN_LOG_FORMAT": "text",
+            "STEERSMAN_LOG_LEVEL": "debug",
+            "STEERSMAN_METRICS_PORT": "1234",
+        }
+    )
+    assert config.namespaces == ("a", "b") and not config.cluster_wide
+    assert config.default_registry_url == "http://mlflow:5000"
+    assert (config.log_format, config.log_level, config.metrics_port) == ("text", "DEBUG", 1234)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STEERSMAN_WORKERS", "0"),
+        ("STEERSMAN_WORKERS", "many"),
+        ("STEERSMAN_METRICS_PORT", "70000"),
+        ("STEERSMAN_LOG_FORMAT", "xml"),
+        ("STEERSMAN_LOG_LEVEL", "LOUD"),
+        ("STEERSMAN_PROMETHEUS_URL", "prometheus:9090"),
+    ],
+)
+def test_wrong_values_name_their_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        from_environment({name: value})
+
+
+def test_log_lines_are_json_with_what_was_given_beside_the_message() -> None:
+    record = logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelname": "INFO", "namespace": "risk"})
+    entry = json.loads(JsonFormatter().format(record))
+    assert entry["message"] == "hello you" and entry["namespace"] == "risk" and entry["level"] == "info"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import asyncio
+
+from steersman.core.analysis.model import MetricQuery, Part, Sample
+from steersman.ports import MetricError
+from steersman.shell.measurements import MeasurementDesk
+
+KEY = ("ns", "a")
+
+
+def query(promql: str = "up", at: float = 15.0) -> MetricQuery:
+    return MetricQuery("t/m", Part.VALUE, None, promql, at)
+
+
+class Provider:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
+
+    async def query(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
+        self.asked.append(promql)
+        await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        return (Sample({}, 1.0),)
+
+
+async def test_a_query_is_sent_once_until_its_answer_is_recorded() -> None:
+    provider, woken = Provider(), []
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    for _ in range(3):
+        desk.submit(KEY, [query()])
+    await asyncio.sleep(0.01)
+    desk.submit(KEY, [query()])
+    await asyncio.sleep(0.01)
+    assert provider.asked == ["up"] and woken == [KEY]
+    results = desk.results(KEY)
+    assert results[0].samples[0].value == 1.0
+    desk.recorded(KEY, results)
+    assert desk.results(KEY) == ()
+
+
+async def test_one_wake_up_for_all_queries_of_a_look() -> None:
+    provider, woken = Provider(), []
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    desk.submit(KEY, [query("a"), query("b"), query("c")])
+    await asyncio.sleep(0.01)
+    assert woken == [KEY] and len(desk.results(KEY)) == 3
+
+
+async def test_errors_are_results() -> None:
+    outcomes: list[str] = []
+    for error in (MetricError("bad_data: parse error"), ZeroDivisionError()):
+        provider = Provider()
+        provider.error = error
+        desk = MeasurementDesk(provider, lambda key: None, lambda result, seconds: outcomes.append(result))
+        desk.submit(KEY, [query()])
+        await asyncio.sleep(0.01)
+        (result,) = desk.results(KEY)
+        assert result.error is not None and result.samples == ()
+    assert outcomes == ["failed", "failed"]
+
+
+async def test_dropped_keys_leave_nothing() -> None:
+    provider = Provider()
+    provider.hold.clear()
+    desk = MeasurementDesk(provider, lambda key: None, lambda result, seconds: None)
+    desk.submit(KEY, [query()])
+    await asyncio.sleep(0.01)
+    desk.drop(KEY)
+    provider.hold.set()
+    await asyncio.sleep(0.01)
+    assert desk.results(KEY) == ()

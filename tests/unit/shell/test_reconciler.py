@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steersman.api.conditions import Reason
+from steersman.api.status import ModelDeploymentStatus, Phase
+from steersman.core.snapshot import EventIntent
+from steersman.ports import ApiError, Conflict, ModelVersion
+from steersman.shell.config import Config
+from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.reconciler import NotLeader, Reconciler
+from steersman.shell.registries import RegistryPoller
+from steersman.shell.store import Store
+from unit.core.world import RUNTIME, gateway_spec
+from unit.shell.memory_cluster import MemoryCluster
+
+KEY = ("risk", "fraud")
+
+
+class Registry:
+    async def resolve(self, url: str, credentials: object, selector: Any) -> ModelVersion:
+        return ModelVersion(selector.model, "1")
+
+
+class Metrics:
+    async def query(self, address: str | None, promql: str, at: float) -> tuple[()]:
+        return ()
+
+
+class Bench:
+    """A reconciler with everything around it in memory."""
+
+    def __init__(self, spec: dict[str, Any] | None = None, config: Config | None = None) -> None:
+        self.cluster, self.store = MemoryCluster(), Store()
+        self.events: list[EventIntent] = []
+        self.leader = True
+        config = config or Config(default_registry_url="http://mlflow:5000")
+        self.poller = RegistryPoller(Registry(), self.cluster, lambda key: None, lambda s, t: None, lambda o, s: None)
+        self.desk = MeasurementDesk(Metrics(), lambda key: None, lambda r, s: None)
+        builder = SnapshotBuilder(config, self.store, self.cluster, self.poller, self.desk, lambda: 1000.0)
+        self.reconciler = Reconciler(
+            self.cluster, self.store, builder, self.poller, self.desk, self, lambda: self.leader, lambda key, plan: None
+        )
+        self.add("ClusterServingRuntime", "mlflow", None, RUNTIME.to_wire())
+        self.add("ModelDeployment", "fraud", "risk", spec or gateway_spec(analysis={}), generation=1)
+
+    def record(self, manifest: dict[str, Any], event: EventIntent) -> None:
+        self.events.append(event)
+
+    def add(self, kind: str, name: str, namespace: str | None, spec: dict[str, Any], **metadata: Any) -> None:
+        manifest = {
+            "apiVersion": "steersman.dev/v1alpha1",
+            "kind": kind,
+            "metadata": {"name": name, **metadata} | ({"namespace": namespace} if namespace else {}),
+            "spec": spec,
+        }
+        self.store.put(self.cluster.put(manifest))
+
+    async def settle(self, turns: int = 6) -> ModelDeploymentStatus:
+        import asyncio
+
+        for _ in range(turns):
+            await self.reconciler.reconcile(KEY)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return self.status
+
+    @property
+    def status(self) -> ModelDeploymentStatus:
+        manifest = self.store.get("ModelDeployment", *KEY)
+        assert manifest is not None
+        return ModelDeploymentStatus.model_validate(manifest.get("status") or {})
+
+    def reasons(self) -> list[Reason]:
+        return [event.reason for event in self.events]
+
+
+async def test_status_is_written_before_anything_else() -> None:
+    bench = Bench()
+    status = await bench.settle()
+    assert status.phase == Phase.INITIALIZING
+    kinds = [write for write in bench.cluster.writes if write != "status ModelDeployment"]
+    assert bench.cluster.writes[0] == "status ModelDeployment"
+    assert kinds == ["apply ControllerRevision", "apply Service", "apply Deployment"]
+
+
+async def test_nothing_is_written_twice() -> None:
+    bench = Bench()
+    await bench.settle()
+    writes = list(bench.cluster.writes)
+    await bench.settle()
+    assert bench.cluster.writes == writes
+
+
+async def test_whoever_is_not_leader_writes_nothing() -> None:
+    bench = Bench()
+    bench.leader = False
+    with pytest.raises(NotLeader):
+        await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes == []
+
+
+async def test_conflict_takes_over_what_is_there_and_acts_on_nothing() -> None:
+    bench = Bench()
+    bench.add("ModelDeployment", "fraud", "risk", gateway_spec(analysis={}), generation=1)
+    newer = await bench.cluster.get("", "ModelDeployment", "risk", "fraud")
+    newer["metadata"]["labels"] = {"changed": "meanwhile"}
+    bench.cluster.put(newer)
+    with pytest.raises(Conflict):
+        await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes == []
+    seen = bench.store.get("ModelDeployment", *KEY)
+    assert seen is not None and seen["metadata"]["labels"] == {"changed": "meanwhile"}
+    await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes[0] == "status ModelDeployment"
+
+
+async def test_refused_object_is_said_in_an_event_and_tried_again() -> None:
+    bench = Bench()
+    bench.cluster.refuse = {"Deployment"}
+    with pytest.raises(ApiError, match="forbidden by policy"):
+        await bench.settle()
+    assert Reason.APPLY_FAILED in bench.reasons()
+    bench.cluster.refuse = set()
+    await bench.settle()
+    assert "apply Deployment" in bench.cluster.writes
+
+
+async def test_service_of_somebody_else_is_left_alone() -> None:
+    bench = Bench(gateway_spec(traffic={"service": {}}, analysis={}))
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "fraud", "namespace": "risk"},
+        "spec": {"a": 1},
+    }
+    bench.cluster.put(foreign)
+    await bench.settle()
+    revision = bench.status.candidate
+    assert revision is not None
+    deployment = await bench.cluster.get("", "Deployment", "risk", revision.name)
+    deployment["status"] = {"availableReplicas": 4, "replicas": 4}
+    bench.store.put(bench.cluster.put(deployment))
+    with pytest.raises(ApiError, match="belongs to somebody else"):
+        await bench.settle()
+    await bench.reconciler.reconcile(KEY)
+    condition = next(c for c in bench.status.conditions if c.type == "Accepted")
+    assert condition.reason == Reason.NAME_CONFLICT
+    assert (await bench.cluster.get("", "Service", "risk", "fraud"))["spec"] == {"a": 1}
+    del bench.cluster.objects["Service", "risk", "fraud"]
+    await bench.settle()
+    condition = next(c for c in bench.status.conditions if c.type == "Accepted")
+    assert condition.reason == Reason.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "reason"),
+    [
+        ({"runtime": {"name": "nope"}}, Config(default_registry_url="http://m"), Reason.RUNTIME_NOT_FOUND),
+        ({}, Config(), Reason.REGISTRY_NOT_FOUND),
+        ({"model": {"registry": "nope", "name": "fraud", "alias": "a"}}, Config(), Reason.REGISTRY_NOT_FOUND),
+        (
+            {"analysis": {"templates": [{"name": "nope"}]}},
+            Config(default_registry_url="http://m"),
+            Reason.TEMPLATE_NOT_FOUND,
+        ),
+    ],
+)
+async def test_what_is_missing_is_said(changes: dict[str, Any], config: Config, reason: Reason) -> None:
+    bench = Bench(gateway_spec(analysis={}) | changes, config)
+    status = await bench.settle()
+    assert status.phase == Phase.PENDING
+    assert next(c for c in status.conditions if c.type == "Accepted").reason == reason
+    assert reason in bench.reasons()
+    assert bench.reasons().count(reason) == 1
+
+
+async def test_deleted_object_is_forgotten() -> None:
+    bench = Bench()
+    await bench.settle()
+    manifest = bench.store.get("ModelDeployment", *KEY)
+    assert manifest is not None
+    bench.store.remove(manifest)
+    assert await bench.reconciler.reconcile(KEY) is None
+    assert bench.poller.questions == 0

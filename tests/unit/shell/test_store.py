@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+from steersman.api.meta import LABEL_DEPLOYMENT
+from steersman.shell.store import Store
+
+
+def service(version: int, uid: str = "u", name: str = "s", namespace: str = "ns") -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "uid": uid,
+        "resourceVersion": str(version),
+        "labels": {LABEL_DEPLOYMENT: "fraud"},
+        "managedFields": [{"manager": "x"}],
+    }
+    return {"kind": "Service", "metadata": metadata, "version": version}
+
+
+def test_older_sights_never_replace_newer_ones() -> None:
+    store, told = Store(), []
+    store.listen(told.append)
+    store.put(service(5))
+    store.put(service(4))
+    store.put(service(5))
+    assert store.get("Service", "ns", "s")["version"] == 5  # type: ignore[index]
+    assert len(told) == 1
+    store.put(service(6))
+    assert store.get("Service", "ns", "s")["version"] == 6  # type: ignore[index]
+
+
+def test_newer_versions_win_again_and_again() -> None:
+    store = Store()
+    for version in (1, 2, 3, 10):
+        store.put(service(version))
+    assert store.get("Service", "ns", "s")["version"] == 10  # type: ignore[index]
+
+
+def test_object_made_anew_under_its_name_replaces_the_old_one() -> None:
+    store = Store()
+    store.put(service(5))
+    store.put(service(9, uid="v"))
+    store.remove(service(5))
+    assert store.get("Service", "ns", "s")["metadata"]["uid"] == "v"  # type: ignore[index]
+
+
+def test_owned_objects_are_found_by_their_deployment() -> None:
+    store = Store()
+    store.put(service(1))
+    store.put(service(2, name="t"))
+    store.put(service(3, name="u", namespace="other"))
+    assert {m["metadata"]["name"] for m in store.owned_by("ns", "fraud")} == {"s", "t"}
+    store.remove(service(2, name="t"))
+    assert [m["metadata"]["name"] for m in store.owned_by("ns", "fraud")] == ["s"]
+    assert store.owned_by("ns", "other") == []
+
+
+def test_list_removes_what_is_gone_only_in_its_namespace() -> None:
+    store = Store()
+    for manifest in (service(1), service(2, name="t"), service(3, name="u", namespace="other")):
+        store.put(manifest)
+    store.replace_all("Service", "ns", [service(4)])
+    assert store.count("Service") == 2
+    store.replace_all("Service", None, [])
+    assert store.count("Service") == 0
+
+
+def test_managed_fields_are_not_kept() -> None:
+    store = Store()
+    store.put(service(1))
+    assert "managedFields" not in store.get("Service", "ns", "s")["metadata"]  # type: ignore[index]
