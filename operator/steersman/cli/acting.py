@@ -52,19 +52,20 @@ async def request(
 
 
 async def _earlier_request(client: UserClient, name: str, action: Action, force: bool, deadline: float) -> None:
-    """An annotation that is there already: wait until the operator has taken it away, so that ours counts as new."""
-    while True:
+    """Wait until the operator is done with an earlier request.
+
+    It takes the same word for the same request until it has seen the annotation gone, which it records as `cleared`.
+    """
+    while not force:
         md, waiting = await _look(client, name)
-        if waiting is None or force:
-            return
         last = md.status.action
-        handled = last is not None and last.action == waiting and not last.cleared
-        if handled and waiting != action.value:
-            return  # replacing it is noticed
-        if time.monotonic() >= deadline or not handled:
+        recorded = last.action if last is not None and not last.cleared else None
+        if action.value not in (waiting, recorded) and waiting in (None, recorded):
+            return
+        if time.monotonic() >= deadline or waiting not in (None, recorded):
             raise UserError(
-                f"{name}: an earlier request, {waiting}, has not been handled yet",
-                f"{RUNNING_HINT}; --force replaces the earlier request",
+                f"{name}: an earlier request, {waiting or recorded}, has not been handled yet",
+                f"{RUNNING_HINT}; --force asks all the same",
             )
         await asyncio.sleep(POLL_INTERVAL)
 

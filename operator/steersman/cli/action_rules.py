@@ -46,7 +46,7 @@ def _promote(md: ModelDeployment) -> UserError | None:
         return UserError(
             f"promotion of version {rollout.version} was asked for already", f"follow it: {_command(md, 'watch')}"
         )
-    if not _waits(md, rollout):
+    if not (md.status.paused or _waits(md, rollout)):
         if rollout.phase is RolloutPhase.PROMOTING:
             return UserError(
                 f"version {rollout.version} is being promoted already", f"follow it: {_command(md, 'watch')}"
@@ -98,6 +98,9 @@ def _retry(md: ModelDeployment) -> UserError | None:
 
 
 def _pause(md: ModelDeployment) -> UserError | None:
+    rollout = md.status.rollout
+    if rollout is None or rollout.phase is RolloutPhase.ABORTING:
+        return UserError("nothing to pause: no rollout is under way", "to hold the next one, set spec.paused to true")
     if md.status.paused:
         return UserError("it is paused already", f"go on: {_command(md, 'resume')}")
     if md.spec.paused:

@@ -16,6 +16,7 @@ class InMemoryClient:
 
     def __init__(self, *manifests: Manifest, namespace: str = "risk", events: Sequence[Manifest] = ()) -> None:
         self.namespace = namespace
+        self.context: str | None = None
         self.objects = {(m["metadata"]["namespace"], m["metadata"]["name"]): copy.deepcopy(m) for m in manifests}
         self.recorded = list(events)
         self.answers: dict[str, str] = {}

@@ -5,17 +5,23 @@ from __future__ import annotations
 from steersman.cli.acting import request
 from steersman.cli.choices import Action
 from steersman.cli.connection import UserClient
+from steersman.cli.errors import UserError
 from steersman.cli.view.text import clean
 
 IGNORED = "ignored"
-"""How the operator's result begins when the action had no effect."""
+"""How the operator's result begins when the action had no effect; see core.rollout.actions."""
 
 
 async def act(client: UserClient, name: str, action: Action, *, force: bool, wait_for: float) -> int:
-    """Ask for an action and print its result; 1 when the operator ignored it."""
+    """Ask for an action and print its result. Raises UserError when the operator ignored it."""
     handled = await request(client, name, action, force=force, wait_for=wait_for)
     if handled is None:
-        print(f"{clean(name)}: asked for {action.value}")
+        print(f"{clean(name)}: {action.value} asked for")
         return 0
-    print(f"{clean(name)}: {action.value}: {clean(handled.result)}")
-    return 1 if handled.result.lower().startswith(IGNORED) else 0
+    if handled.result.startswith(IGNORED):
+        where = f"{name} -n {client.namespace}"
+        raise UserError(
+            f"{name}: {action.value} was {handled.result}", f"see where it stands: steersman status {where}"
+        )
+    print(f"{clean(name)}: {action.value} {clean(handled.result)}")
+    return 0

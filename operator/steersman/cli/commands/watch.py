@@ -122,7 +122,9 @@ async def _next_change(changed: asyncio.Event, deadline: float | None) -> None:
     """Wait for a change, the next redraw, or the deadline, whichever comes first."""
     pause = REFRESH if deadline is None else min(REFRESH, max(0.0, deadline - time.monotonic()))
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), pause)
+        # Not wait_for: before Python 3.12 it swallows a Ctrl-C that arrives together with a change.
+        async with asyncio.timeout(pause):
+            await changed.wait()
     changed.clear()
 
 

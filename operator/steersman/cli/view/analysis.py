@@ -6,6 +6,7 @@ import math
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase, MetricStatus, SequentialStatus
@@ -36,13 +37,17 @@ def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
 def _metric(metric: MetricStatus, width: int, now: float) -> RenderableType:
     marker, style = RESULT_STYLES[metric.phase]
     value = _value(metric)
-    head = Text.assemble(
-        (f"{marker} ", style),
-        clean(metric.name, LONGEST_NAME).ljust(width + 2),
-        (f"{metric.phase.value:<13}", style),
-        value.ljust(16),
-        (_looks(metric), "dim"),
-        (f", last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else "", "dim"),
+    looked = f", last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else ""
+    head = Table.grid()
+    for columns in (2, width + 2, 13, 16):
+        head.add_column(width=columns, no_wrap=True)
+    head.add_column(style="dim", overflow="fold")
+    head.add_row(
+        Text(marker, style=style),
+        plain(metric.name),
+        Text(metric.phase.value, style=style),
+        Text(value),
+        _looks(metric) + looked,
     )
     lines: list[RenderableType] = [head]
     if metric.sequential is not None:

@@ -28,6 +28,7 @@ _QUARANTINED = {
     Reason.ABORTED_BY_USER,
     Reason.ANALYSIS_FAILED,
     Reason.PROGRESS_DEADLINE_EXCEEDED,
+    Reason.CANDIDATE_UNAVAILABLE,
     Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
 }
 """Reasons that say again, once no rollout is under way, what the quarantine says."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from steersman.api.analysis import TemplateRef
 from steersman.api.modeldeployment import InconclusiveAction, ModelDeployment
 from steersman.api.status import RolloutPhase, RolloutStatus, StrategyName
-from steersman.api.strategy import BlueGreen, Canary, StageAnalysis, Step
+from steersman.api.strategy import BlueGreen, Canary, Step
 from steersman.cli.view.text import countdown, human_duration
 
 _ORDER = list(RolloutPhase)
@@ -70,25 +72,29 @@ def _blue_green(md: ModelDeployment, rollout: RolloutStatus, plan: BlueGreen, no
     stages: list[tuple[RolloutPhase, bool, str]] = [(RolloutPhase.STARTING, False, "start the preview")]
     if plan.pre_promotion_analysis:
         stages.append(
-            (RolloutPhase.PRE_PROMOTION, False, "analyse the preview" + _templates(plan.pre_promotion_analysis))
+            (
+                RolloutPhase.PRE_PROMOTION,
+                False,
+                "analyse the preview" + _templates(plan.pre_promotion_analysis.templates),
+            )
         )
     if not plan.auto_promotion:
         stages.append((RolloutPhase.PRE_PROMOTION, True, "pause until promoted"))
     elif plan.auto_promotion_delay:
         stages.append((RolloutPhase.PRE_PROMOTION, True, f"pause {human_duration(plan.auto_promotion_delay)}"))
     stages.append((RolloutPhase.PROMOTING, False, "switch all traffic"))
-    if plan.post_promotion_analysis:
-        stages.append(
-            (RolloutPhase.POST_PROMOTION, False, "analyse after the switch" + _templates(plan.post_promotion_analysis))
-        )
+    # Without an analysis of its own the switch is watched with the general one.
+    after = plan.post_promotion_analysis.templates if plan.post_promotion_analysis else md.spec.analysis.templates
+    if after:
+        stages.append((RolloutPhase.POST_PROMOTION, False, "analyse after the switch" + _templates(after)))
     here = _ORDER.index(rollout.phase), rollout.gate_open and rollout.phase is RolloutPhase.PRE_PROMOTION
     # A stage that this plan does not have is only passed through: the next one is shown as current.
     ahead = [index for index, (phase, opened, _) in enumerate(stages) if (_ORDER.index(phase), opened) >= here]
     return _number_off([label for _, _, label in stages], min([*ahead, len(stages) - 1]), md, now)
 
 
-def _templates(analysis: StageAnalysis) -> str:
-    return f" ({', '.join(template.name for template in analysis.templates)})"
+def _templates(templates: Sequence[TemplateRef]) -> str:
+    return f" ({', '.join(template.name for template in templates)})"
 
 
 def _step_label(step: Step) -> str:

@@ -1,0 +1,285 @@
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from steersman.api.conditions import Reason
+from steersman.cli.reading import read_model
+from steersman.cli.view import parse_events, render_status
+from steersman.cli.view.advice import advice
+from steersman.cli.view.change import change_line, summary
+from steersman.cli.view.health import Health, health
+from steersman.cli.view.history import render_history
+from steersman.cli.view.table import render_table
+from steersman.cli.view.traffic import weight_bar
+from unit.cli import samples
+from unit.cli.samples import NOW, ago, condition
+
+
+def text(renderable: RenderableType, width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False, color_system=None)
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def status(manifest: samples.Manifest, width: int = 100, events: list[samples.Manifest] | None = None) -> str:
+    return text(render_status(read_model(manifest)[0], NOW, parse_events(events or [])), width)
+
+
+def test_the_status_of_a_canary() -> None:
+    assert status(samples.canary(), events=samples.EVENTS) == CANARY.strip("\n")
+
+
+CANARY = """
+fraud  in risk  ● Progressing  step 2/4
+Pausing for 5m at 10 %
+
+Model     fraud-classifier version 8, by alias champion, resolved 2m30s ago
+Registry  mlflow, model id m-0123456789abcdef, run 4f0c2e9ad1
+Route     HTTPRoute fraud on Gateway projectcontour/steersman for fraud.example.com
+
+Traffic
+  stable     fraud-v7-1a2b3c4d  3/3 pods  ██████████████████░░   90 %
+  candidate  fraud-v8-5e6f7a8b  1/1 pods  ██░░░░░░░░░░░░░░░░░░   10 %
+
+Rollout  Canary to version 8, for 2m20s
+  ✓ start the candidate
+  ✓ set weight 10 %
+  ▶ pause 5m              3m45s left
+  ○ set weight 50 %
+  ○ pause until promoted
+  ○ promote: weight 100 %
+
+Analysis  in the background
+  ✓ request-errors/errors  Pass         evidence 0.82   5 passed, last 4s ago
+    failed: candidate 3/240 (1.25 %), stable 22/2160 (1.02 %)
+    the candidate fails no more often than stable
+  ✓ latency/p99            Pass         value 0.183     4 passed, 1 inconclusive, last 4s ago
+
+Events
+    19s  AnalysisInconclusive  latency/p99: no data (x4)
+    80s  WeightSet             fraud-v8-5e6f7a8b from 0 % to 10 %
+  2m20s  RolloutStarted        Canary of version 8 (fraud-v8-5e6f7a8b)
+"""
+
+
+def test_the_status_after_a_failure_says_what_failed_once_and_how_to_lift_the_quarantine() -> None:
+    assert status(samples.quarantined()) == QUARANTINED.strip("\n")
+
+
+QUARANTINED = """
+fraud  in risk  ● Degraded
+Version 8 failed and is quarantined; version 7 serves all traffic
+
+Model     fraud-classifier version 8, by alias champion, resolved 2m30s ago
+Registry  mlflow, model id m-0123456789abcdef, run 4f0c2e9ad1
+Route     HTTPRoute fraud on Gateway projectcontour/steersman for fraud.example.com
+
+Traffic
+  stable    fraud-v7-1a2b3c4d  3/3 pods  ████████████████████  100 %
+  retiring  fraud-v8-5e6f7a8b            pods go in 12s          0 %
+
+Quarantine  for 40s
+  version 8 (fraud-v8-5e6f7a8b): AnalysisFailed
+  request-errors/errors: 12 of 240 requests failed, evidence 156 exceeds 100
+  → look at the candidate's errors; the metrics that decided are listed under Analysis
+  → it is not tried again until the alias names another version, the spec changes, or you say:
+  steersman retry fraud -n risk
+
+Analysis  of the last rollout
+  ✗ request-errors/errors  Fail         evidence 156    3 passed, 1 failed, last 4s ago
+    failed: candidate 12/240 (5 %), stable 20/2160 (0.926 %)
+    12 of 240 requests failed
+
+Last rollout
+  version 8 aborted 40s ago, took 100s
+"""
+
+
+def test_a_healthy_model_needs_no_attention() -> None:
+    shown = status(samples.healthy())
+    assert "● Healthy" in shown
+    assert "Needs attention" not in shown
+    assert "version 7 promoted 60m ago, took 10m" in shown
+
+
+def test_an_unresolved_model_says_why_and_what_to_do() -> None:
+    shown = status(samples.unresolved())
+    assert "fraud-classifier, alias champion: not resolved yet" in shown
+    assert "nothing serves yet" in shown
+    assert "✗ ModelResolved is False: RegistryUnreachable  for 100s" in shown
+    assert "mlflow: connection refused" in shown
+    assert "→ see that the registry's server runs" in shown
+    assert "Ready is" not in shown
+
+
+FINE = {
+    "Accepted", "Resolved", "Resolving", "Initializing", "RolloutStarted", "RolloutProgressing", "WeightSet", "Resumed",
+    "AwaitingAnalysis", "Promoted", "RolloutComplete", "RolloutCancelled", "RolloutSuperseded", "RolledBack", "ScaledDown",
+    "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
+    "NoStableRevision", "Reachable",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.value not in FINE])
+def test_every_reason_that_needs_somebody_says_what_to_do(reason: Reason) -> None:
+    hint = advice(reason, read_model(samples.canary())[0])
+    assert hint
+    assert "{" not in hint
+
+
+def test_blue_green_speaks_of_active_and_preview() -> None:
+    shown = status(samples.blue_green())
+    assert "active   fraud-v7-1a2b3c4d  3/3 pods  ████████████████████  100 %" in shown
+    assert "preview  fraud-v8-5e6f7a8b  3/3 pods  ░░░░░░░░░░░░░░░░░░░░    0 %" in shown
+    assert "Analysis  before promotion" in shown
+
+
+def test_a_spec_that_the_operator_has_not_seen_is_said() -> None:
+    assert "has not seen the latest spec yet (generation 4, it acts on 3)" in status(
+        samples.healthy(metadata={"generation": 4})
+    )
+    assert "The operator has not looked at it yet." in status(samples.healthy(status=None))
+
+
+def test_the_last_manual_action_is_shown_for_an_hour() -> None:
+    action = {"action": "promote", "at": ago(30), "result": "done: the rollout goes on"}
+    assert "Action    promote, 30s ago: done: the rollout goes on" in status(samples.canary(status={"action": action}))
+    assert "Action" not in status(samples.canary(status={"action": {**action, "at": ago(3601)}}))
+
+
+def test_a_route_that_lags_behind_is_said() -> None:
+    manifest = samples.canary()
+    manifest["status"]["conditions"] = [condition("TrafficRouted", "False", "RouteNotAccepted", "no such Gateway")]
+    shown = status(manifest)
+    assert "the route does not carry these weights yet" in shown
+    assert "→ see why the gateway refuses it: kubectl describe httproute fraud -n risk" in shown
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", ["canary", "quarantined", "blue_green", "unresolved", "healthy"])
+def test_nothing_is_wider_than_the_terminal(name: str, width: int) -> None:
+    shown = status(getattr(samples, name)(), width, samples.EVENTS)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07[red]evil[/red]\u202e\r\nline"
+
+
+@pytest.mark.parametrize("width", [80, 1000])
+def test_hostile_strings_reach_the_terminal_as_plain_text(width: int) -> None:
+    manifest = samples.quarantined(metadata={"name": HOSTILE, "namespace": HOSTILE})
+    manifest["status"] |= {
+        "message": HOSTILE,
+        "step": HOSTILE,
+        "candidate": {"name": HOSTILE, "version": HOSTILE},
+        "action": {"action": HOSTILE, "at": ago(5), "result": HOSTILE},
+    }
+    manifest["status"]["model"] |= {"name": HOSTILE, "registry": HOSTILE, "runId": HOSTILE, "selector": HOSTILE}
+    manifest["status"]["stable"] |= {"name": HOSTILE, "version": HOSTILE}
+    manifest["status"]["quarantine"] |= {"message": HOSTILE, "reason": HOSTILE, "version": HOSTILE}
+    manifest["status"]["history"][0] |= {"message": HOSTILE, "reason": HOSTILE, "revision": HOSTILE}
+    manifest["status"]["lastAnalysis"]["metrics"][0] |= {"name": HOSTILE, "message": HOSTILE}
+    manifest["status"]["conditions"] = [condition("Available", "False", "MinimumReplicasUnavailable", HOSTILE)]
+    md, left_out = read_model(manifest)
+    assert not left_out
+    events = parse_events([{"type": "Warning", "reason": HOSTILE, "message": HOSTILE, "count": 2}])
+    shown = text(render_status(md, NOW, events), width)
+    shown += text(render_table([md], NOW, namespaces=True, wide=True), width) + text(render_history(md, NOW), width)
+    shown += change_line(md, NOW)
+    assert not any(character in shown for character in "\x1b\x07\r\u202e")
+    assert "title" not in shown
+    if width == 1000:
+        assert shown.count("[red]evil[/red] line") >= 20
+
+
+def test_the_table() -> None:
+    models = [read_model(manifest)[0] for manifest in (samples.canary(), samples.healthy(), samples.unresolved())]
+    assert text(render_table(models, NOW)).splitlines() == [
+        "NAME   MODEL             VERSION  CANDIDATE  PHASE        WEIGHT  STEP  READY  AGE",
+        "fraud  fraud-classifier  7        8          Progressing  10 %    2/4   3/3    3d",
+        "fraud  fraud-classifier  7        -          Healthy      -       -     3/3    3d",
+        "fraud  fraud-classifier  -        -          Pending      -       -     -      3d",
+    ]
+
+
+def test_wide_and_namespaces_add_columns() -> None:
+    table = render_table([read_model(samples.canary())[0]], NOW, namespaces=True, wide=True)
+    head, line = text(table, 300).splitlines()
+    assert head.split("  ")[0] == "NAMESPACE"
+    assert line.startswith("risk       fraud")
+    assert "canary    mlflow   fraud-v7-1a2b3c4d  fraud-v8-5e6f7a8b   Pausing for 5m at 10 %" in line
+
+
+def test_a_narrow_table_cuts_the_model_never_the_name() -> None:
+    shown = text(render_table([read_model(samples.canary())[0]], NOW), 80)
+    assert "fraud  fraud-classif…  7" in shown
+    assert "3d" in shown
+
+
+def test_history_lists_each_rollout() -> None:
+    lines = text(render_history(read_model(samples.quarantined())[0], NOW), 300).splitlines()
+    assert lines[0].split() == [
+        "REVISION",
+        "VERSION",
+        "STRATEGY",
+        "OUTCOME",
+        "REASON",
+        "STARTED",
+        "DURATION",
+        "MESSAGE",
+    ]
+    assert len(lines) == 4
+    assert lines[1].split("  ")[0] == "fraud-v8-5e6f7a8b"
+    assert "Aborted   AnalysisFailed  2m20s ago  100s" in lines[1]
+
+
+@pytest.mark.parametrize(("weight", "filled"), [(0, 0), (1, 1), (10, 2), (50, 10), (99, 19), (100, 20)])
+def test_a_bar_is_empty_only_at_0_and_full_only_at_100(weight: int, filled: int) -> None:
+    assert weight_bar(weight, "green").plain == "█" * filled + "░" * (20 - filled)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        (samples.healthy(), Health.HEALTHY),
+        (samples.canary(), Health.PROGRESSING),
+        (samples.blue_green(), Health.PROGRESSING),
+        (samples.quarantined(), Health.DEGRADED),
+        (samples.unresolved(), Health.DEGRADED),
+        (samples.healthy(status={"observedGeneration": 2}), Health.PROGRESSING),
+        (samples.quarantined(status={"observedGeneration": 2}), Health.PROGRESSING),
+        (samples.healthy(status=None), Health.PROGRESSING),
+    ],
+)
+def test_health(manifest: samples.Manifest, expected: Health) -> None:
+    assert health(read_model(manifest)[0]) is expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"metadata": None, "series": None, "count": "x", "lastTimestamp": "yesterday"},
+        {"series": [], "count": -1, "eventTime": None},
+    ],
+)
+def test_malformed_events_are_shown_empty(event: dict[str, Any]) -> None:
+    (line,) = parse_events([event])
+    assert (line.at, line.count, line.reason) == (None, 1, "")
+    assert "Events" in status(samples.healthy(), events=[event])
+
+
+def test_a_change_is_one_line_and_measurements_alone_are_none() -> None:
+    md = read_model(samples.canary())[0]
+    assert change_line(md, NOW) == (
+        "2026-09-21T14:13:20.000Z risk/fraud Progressing stable=7 candidate=8 weight=10% step=2/4 ready=3/3 "
+        "rollout=Stepping - Pausing for 5m at 10 %"
+    )
+    measured = samples.canary()
+    measured["status"]["rollout"]["analysis"]["metrics"][0]["passes"] = 6
+    assert summary(read_model(measured)[0]) == summary(md)
+    measured["status"]["rollout"]["analysis"]["metrics"][0]["phase"] = "Fail"
+    assert "request-errors/errors=Fail" in summary(read_model(measured)[0])
