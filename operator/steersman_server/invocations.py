@@ -1,5 +1,7 @@
 """Answering /invocations: limits, metrics, and status codes that tell the model's errors from the client's."""
 
+import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -16,12 +18,20 @@ MESSAGE_LENGTH = 2000
 """Longest error message, in characters, that is passed on: MLflow's repeat the request's whole input."""
 
 
+DISCARD_SECONDS = 10.0
+"""Time given to a client to finish sending a body that is too large, before it is answered."""
+
+
 class ClientDisconnectedError(Exception):
     """The client went away before it had sent its request."""
 
 
 class BodyTooLargeError(Exception):
-    """The request's body is larger than allowed."""
+    """The request's body is larger than allowed; `unread` when not all of it was read."""
+
+    def __init__(self, unread: bool) -> None:
+        super().__init__(unread)
+        self.unread = unread
 
 
 class Invocations:
@@ -40,9 +50,11 @@ class Invocations:
         with self._metrics.in_progress.track_inprogress():
             try:
                 reply = await self.answer(scope, await self._read(scope, receive), prediction)
-            except BodyTooLargeError:
+            except BodyTooLargeError as error:
                 reply = Reply.error(413, "BAD_REQUEST", f"The body is larger than {self._max_body_bytes} bytes.")
-                reply = replace(reply, close=True)  # what is left of the body is not read
+                reply = replace(reply, close=True)
+                if error.unread:
+                    await _discard_rest(scope, receive)
             except ClientDisconnectedError:
                 reply = Reply(499)
         self._metrics.duration.observe(time.perf_counter() - started)
@@ -91,7 +103,7 @@ class Invocations:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         length = header(scope, b"content-length") or "0"
         if length.isdecimal() and int(length) > self._max_body_bytes:
-            raise BodyTooLargeError
+            raise BodyTooLargeError(unread=True)
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -101,10 +113,20 @@ class Invocations:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self._max_body_bytes:
-                raise BodyTooLargeError
+                raise BodyTooLargeError(unread=message.get("more_body", False))
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
+
+
+async def _discard_rest(scope: Scope, receive: Receive) -> None:
+    """Read what is left of a body for a while: a connection closed before that is reset, and the response lost."""
+    if header(scope, b"expect") is not None:  # the client waits for leave to send its body
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 def _client_error(reply: Reply) -> Reply:

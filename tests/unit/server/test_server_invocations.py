@@ -125,8 +125,39 @@ async def test_too_large_a_body_is_413_by_its_announced_length(picky_app: App) -
 
 
 async def test_too_large_a_body_is_413_by_what_arrives(picky_app: App) -> None:
-    reply = await call(picky_app, post_scope(), b"x" * 1001)
+    async with asyncio.timeout(5):  # there is nothing more to wait for
+        reply = await call(picky_app, post_scope(), b"x" * 1001)
     assert reply.status == 413
+
+
+async def test_the_rest_of_a_body_that_is_too_large_is_read_before_the_answer(picky_app: App) -> None:
+    messages: list[Message] = [{"type": "http.request", "body": b"x" * 600, "more_body": True} for _ in range(5)]
+    messages.append({"type": "http.request", "body": b"x"})
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        assert not messages
+        sent.append(message)
+
+    await picky_app(post_scope(), receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_client_that_asks_first_is_refused_at_once(picky_app: App) -> None:
+    headers = {"content-type": "application/json", "content-length": "1001", "expect": "100-continue"}
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("asked for the body")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await picky_app(request_scope("POST", "/invocations", headers), receive, send)
+    assert sent[0]["status"] == 413
 
 
 async def test_client_that_leaves_is_counted_as_499(picky_app: App) -> None:
