@@ -26,6 +26,7 @@ LABEL org.opencontainers.image.title="Steersman" \
 COPY --from=build /opt/steersman /opt/steersman
 ENV PATH=/opt/steersman/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1
 USER 65532:65532
 # 8080: /healthz, 9090: /metrics and /readyz
