@@ -35,6 +35,8 @@ class GoModule:
     """Program name to Go package."""
     stamps: Mapping[str, str] = field(default_factory=dict)
     """Go variables set by the linker, such as the version that the program reports."""
+    tags: tuple[str, ...] = ()
+    """Go build tags."""
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Files kept beside the programs: folder name to (module, glob below it)."""
 
@@ -48,12 +50,18 @@ class GoModule:
         """Without symbol tables, with the version stamped in."""
         return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in self.stamps.items())])
 
+    @property
+    def flags(self) -> list[str]:
+        """The flags of `go build`."""
+        tags = [f"-tags={','.join(self.tags)}"] if self.tags else []
+        return [*BUILD_FLAGS, *tags, f"-ldflags={self.linker_flags}"]
+
     def key(self, architecture: str) -> str:
         """The content address of what this module builds to."""
         digest = hashlib.sha256()
         for name in ("go.mod", "go.sum"):
             digest.update((self.folder / name).read_bytes())
-        recipe = [architecture, BUILD_FLAGS, self.linker_flags, sorted(self.programs.items()), sorted(self.files.items())]
+        recipe = [architecture, self.flags, sorted(self.programs.items()), sorted(self.files.items())]
         digest.update(json.dumps(recipe).encode())
         return digest.hexdigest()[:16]
 
@@ -89,13 +97,20 @@ CONTOUR = GoModule(
         "contour-manifests": ("github.com/projectcontour/contour", "examples/contour/0*.yaml"),
     },
 )
+PROMETHEUS = GoModule(
+    # Debian's package leaves out the discovery of Kubernetes pods; this one leaves out that of everything else.
+    name="prometheus",
+    programs={"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    stamps={"github.com/prometheus/common/version.Version": "3.16.0"},
+    tags=("remove_all_sd", "enable_kubernetes_sd"),
+)
 HELM = GoModule(
     name="helm",
     programs={"helm": "helm.sh/helm/v4/cmd/helm"},
     stamps={"helm.sh/helm/v4/internal/version.version": "v4.3.1"},
 )
 
-ALL = (KUBERNETES, ETCD, COREDNS, CONTOUR, HELM)
+ALL = (KUBERNETES, ETCD, COREDNS, CONTOUR, PROMETHEUS, HELM)
 
 
 @dataclass(frozen=True)
@@ -179,7 +194,7 @@ def _build(module: GoModule, target: Path, cache: Cache, progress: Progress, arc
             output = _Counting(step, total)
             for program, package in _grouped(module, work):
                 stream(
-                    [go, "build", "-v", *BUILD_FLAGS, "-ldflags", module.linker_flags, "-o", program, *package],
+                    [go, "build", "-v", *module.flags, "-o", program, *package],
                     output.line,
                     cwd=module.folder,
                     env=env,
@@ -222,8 +237,7 @@ def _packages_to_build(go: Path, module: GoModule, env: Mapping[str, str]) -> in
             go,
             "list",
             "-deps",
-            "-trimpath",
-            "-buildvcs=false",
+            *module.flags,
             "-f",
             '{{if and .Stale (ne .StaleReason "not installed but available in build cache")}}.{{end}}',
             *module.programs.values(),

@@ -28,7 +28,8 @@ IDENTITIES = {
     "controller-manager": ("system:kube-controller-manager", ()),
     "scheduler": ("system:kube-scheduler", ()),
     "proxy": ("system:kube-proxy", ()),
-    "coredns": ("system:coredns", ()),
+    # It starts before any role could be made for it, and after a refused request it answers nothing for seconds.
+    "coredns": ("system:coredns", ("system:masters",)),
 }
 """File name to (user, groups) of the clients that every cluster has."""
 

@@ -113,7 +113,7 @@ class Cluster(Connection, ABC):
             self.await_part(part)
         return self.forward(part.namespace, part.service, part.port)
 
-    def await_part(self, part: Part, timeout: float = 180.0) -> None:
+    def await_part(self, part: Part, timeout: float = 30.0) -> None:
         """Wait until a part's Deployments are available."""
         names = [f"deployment/{name}" for name in part.deployments]
         self.wait("condition=Available", *names, namespace=part.namespace, timeout=timeout)

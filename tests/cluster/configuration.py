@@ -94,7 +94,7 @@ def kube_proxy(state: State) -> dict[str, Any]:
 def corefile(state: State) -> str:
     """CoreDNS answers for the cluster's names; there is nothing outside that it could ask."""
     return f"""\
-.:53 {{
+cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {{
     bind {NODE_ADDRESS}
     errors
     health 127.0.0.1:8090
@@ -104,8 +104,10 @@ def corefile(state: State) -> str:
         kubeconfig {state.component_kubeconfig("coredns")}
         pods insecure
         ttl 5
-        fallthrough in-addr.arpa ip6.arpa
     }}
+}}
+.:53 {{
+    bind {NODE_ADDRESS}
     template ANY ANY {{
         rcode NXDOMAIN
     }}

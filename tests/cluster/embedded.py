@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -19,7 +20,7 @@ from cluster.cluster import Cluster
 from cluster.connection import merged_environment
 from cluster.errors import ClusterError, MissingRequirement, NotRunning
 from cluster.images import ImageBuilder, ImageSource
-from cluster.keeper import Plan
+from cluster.keeper import Plan, keep_logs
 from cluster.keeping import Kept, Start, wait_until
 from cluster.layout import API_PORT, API_SERVICE_ADDRESS, DNS_ADDRESS, NODE, NODE_ADDRESS
 from cluster.namespaces import enter
@@ -29,6 +30,13 @@ from cluster.progress import Progress
 from cluster.requirements import WARM_SPACE, require_namespaces, require_root, require_space
 
 NODE_MODULES = (binaries.KUBERNETES, binaries.ETCD, binaries.COREDNS, binaries.HELM)
+
+EVIDENCE = {
+    "pods.txt": ("get", "pods", "--all-namespaces", "--output=wide"),
+    "described-pods.txt": ("describe", "pods", "--all-namespaces"),
+    "events.txt": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
+}
+"""What is kept beside the components' logs when a cluster did not come up."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,9 @@ class EmbeddedCluster(Cluster):
             cluster._bring_up(prepared, options, progress)
             if not options.tied:
                 kept.detach()
-        except BaseException:
+        except BaseException as failed:
+            if isinstance(failed, ClusterError):
+                cluster.keep_evidence()
             cluster.down()
             raise
         return cluster
@@ -196,6 +206,13 @@ class EmbeddedCluster(Cluster):
 
     def _wait_for(self, ready: Callable[[], bool], what: str, timeout: float) -> None:
         wait_until(ready, what, self._kept, self._failures, timeout=timeout)
+
+    def keep_evidence(self) -> None:
+        """Keep the components' logs, and what the pods and their events say, after the cluster is gone."""
+        keep_logs(self._kept.state, self._failures)
+        for name, words in EVIDENCE.items():
+            with contextlib.suppress(ClusterError, OSError):
+                (self._failures / name).write_text(self.kubectl(*words, timeout=20))
 
     def down(self) -> None:
         """Take everything down."""

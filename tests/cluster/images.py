@@ -49,7 +49,10 @@ MLFLOW_RUNTIME = ImageSource(
 )
 PAUSE = ImageSource("steersman/test-pause:dev", KIT / "images" / "pause" / "Dockerfile", KIT / "images" / "pause")
 PROMETHEUS = ImageSource(
-    "steersman/test-prometheus:dev", KIT / "images" / "prometheus" / "Dockerfile", KIT / "images" / "prometheus"
+    "steersman/test-prometheus:dev",
+    KIT / "images" / "prometheus" / "Dockerfile",
+    KIT / "images" / "prometheus",
+    program="prometheus",
 )
 GATEWAY = ImageSource(
     "steersman/test-envoy:dev", KIT / "images" / "gateway" / "Dockerfile", KIT / "images" / "gateway", program="contour"

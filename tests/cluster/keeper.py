@@ -232,8 +232,10 @@ class Keeper:
 def keep_logs(state: State, target: Path) -> None:
     """Copy the cluster's logs to `target`, for whoever wants to know why it did not come up."""
     shutil.rmtree(target, ignore_errors=True)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, shutil.Error):
         shutil.copytree(state.logs, target)
+        if (state.data / "pod-logs").is_dir():
+            shutil.copytree(state.data / "pod-logs", target / "pods")
 
 
 def remove_folder(folder: Path, patience: float = 5.0) -> None:

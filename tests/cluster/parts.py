@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cluster import images, manifests
 from cluster.binaries import CONTOUR, Binaries, GoModule
+from cluster.binaries import PROMETHEUS as PROMETHEUS_MODULE
 from cluster.errors import MissingRequirement
 from cluster.layout import NODE_ADDRESS
 from cluster.manifests import Manifest
@@ -69,6 +70,7 @@ PROMETHEUS = Part(
     port=9090,
     deployments=("prometheus",),
     values=lambda image, interval: {"prometheus_image": image, "scrape_interval": interval},
+    modules=(PROMETHEUS_MODULE,),
 )
 MLFLOW = Part(
     name="mlflow",
