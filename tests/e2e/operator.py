@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from cluster.cluster import Cluster
 
@@ -10,9 +11,17 @@ NAMESPACE = "steersman-system"
 
 
 def leader(cluster: Cluster) -> str:
-    """Name of the pod that holds the Lease; empty when none does."""
-    lease = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "lease", "steersman", "-o", "json"))
-    return str(lease["spec"].get("holderIdentity") or "").rsplit("_", 1)[0]
+    """Name of the living pod that holds the Lease; waits while the Lease still names a dead one."""
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        lease = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "lease", "steersman", "-o", "json"))
+        name = str(lease["spec"].get("holderIdentity") or "").rsplit("_", 1)[0]
+        pods = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pods", "-o", "json"))["items"]
+        alive = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        if name in alive:
+            return name
+        time.sleep(0.5)
+    raise AssertionError("no living pod holds the Lease")
 
 
 def kill_leader(cluster: Cluster) -> str:

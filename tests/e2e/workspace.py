@@ -20,7 +20,7 @@ GATEWAY = {"gatewayAPI": {"parentRefs": [{"name": "steersman", "namespace": "pro
 SERVICE: dict[str, Any] = {"service": {}}
 
 
-class Timeout(AssertionError):
+class NotInTimeError(AssertionError):
     """Something did not happen in time; the message says how things stood."""
 
 
@@ -153,7 +153,7 @@ class Workspace:
             if value:
                 return value
             time.sleep(0.4)
-        raise Timeout(f"after {timeout:.0f} s still not: {what}\n{self.explain(name)}")
+        raise NotInTimeError(f"after {timeout:.0f} s still not: {what}\n{self.explain(name)}")
 
     def until_stable(self, version: str, name: str = "fraud", timeout: float = 120) -> dict[str, Any]:
         """Wait until a version is stable and nothing is under way; the status."""
