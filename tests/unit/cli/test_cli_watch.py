@@ -112,10 +112,12 @@ async def test_a_refusal_while_watching_ends_it() -> None:
 
 async def test_trouble_with_events_is_shown_and_goes_away() -> None:
     client = InMemoryClient(samples.canary(), events=samples.EVENTS)
-    client.events_failure = ApiError(0, "no answer")
+    client.events_failure = ApiError(403, "no permission")
     seen = Seen()
     watched = asyncio.create_task(watch(client, seen, "fraud", until=Until.HEALTHY, time_limit=5))
-    await seen.trouble("the events cannot be read: no answer")
+    await seen.trouble("the events cannot be read: no permission")
+    client.events_failure = ApiError(0, "connection refused")
+    await seen.trouble("the API server does not answer: this is what was known last")
     client.events_failure = None
     await seen.trouble("")
     client.put(samples.healthy())

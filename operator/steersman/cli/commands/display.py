@@ -68,7 +68,8 @@ class Screen:
     def show(self, scene: Scene, now: float) -> None:
         """Redraw."""
         self._last = self._body(scene, now)
-        head = Text(time.strftime("%H:%M:%S", time.localtime(now)) + "  Ctrl-C ends", style="dim")
+        clock = time.strftime("%H:%M:%S", time.localtime(now))
+        head = Text(f"{clock}  Ctrl-C ends", style="dim", no_wrap=True, overflow="ellipsis")
         if scene.trouble:
             head.append(f"  {clean(scene.trouble)}", style="yellow")
         self.live.update(Group(head, self._last), refresh=True)

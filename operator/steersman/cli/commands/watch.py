@@ -11,12 +11,12 @@ from typing import Protocol
 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.cli.choices import Until
-from steersman.cli.commands.look import read_events
 from steersman.cli.connection import Manifest, UserClient
 from steersman.cli.errors import UserError
 from steersman.cli.reading import read_model
-from steersman.cli.view.events import EventLine
+from steersman.cli.view.events import EventLine, parse_events
 from steersman.cli.view.health import Health, health
+from steersman.ports import ApiError, NotFound
 
 REFRESH = 1.0
 """Seconds between redraws without a change, for countdowns and ages."""
@@ -111,11 +111,23 @@ async def _follow(client: UserClient, scene: Scene, changed: asyncio.Event, all_
 
 async def _look_at_events(client: UserClient, scene: Scene, changed: asyncio.Event, name: str) -> None:
     while True:
-        events, trouble = await read_events(client, name)
+        events, trouble = await _events(client, name)
         if trouble or events != scene.events or scene.trouble:
             scene.events, scene.trouble = events or scene.events, trouble
             changed.set()
         await asyncio.sleep(EVENTS_EVERY)
+
+
+async def _events(client: UserClient, name: str) -> tuple[list[EventLine], str]:
+    """The events or, when they cannot be read, why. It also notices that the API server is gone, which watches hide."""
+    try:
+        return parse_events(await client.events(name)), ""
+    except NotFound as error:
+        return [], f"the events cannot be read: {error}"
+    except ApiError as error:
+        if error.status == 0 or error.status >= 500:
+            return [], "the API server does not answer: this is what was known last"
+        return [], f"the events cannot be read: {error}"
 
 
 async def _next_change(changed: asyncio.Event, deadline: float | None) -> None:

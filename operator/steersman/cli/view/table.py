@@ -23,8 +23,10 @@ def render_table(
     if wide:
         headers += ["STRATEGY", "RUNTIME", "STABLE REVISION", "CANDIDATE REVISION", "MESSAGE"]
     for header in headers:
-        # Where width is short (the live view) the model's name gives way.
-        table.add_column(header, no_wrap=header != "MODEL", overflow="ellipsis")
+        # Where width is short (the live view) models are cut and names wrapped, as they are needed to act on.
+        table.add_column(
+            header, no_wrap=header not in ("NAME", "MODEL"), overflow="fold" if header == "NAME" else "ellipsis"
+        )
     for md in models:
         table.add_row(*_cells(md, now, namespaces, wide))
     return table
