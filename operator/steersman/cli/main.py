@@ -251,6 +251,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except SystemExit as end:
+        # typer's own answer to a broken pipe is an exit with 1.
+        if isinstance(end.__context__, BrokenPipeError):
+            return BROKEN_PIPE
         return end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt:
         return INTERRUPTED
