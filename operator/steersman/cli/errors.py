@@ -25,7 +25,7 @@ def explained(error: ApiError | NotFound) -> UserError:
     hints = {
         0: "see that the cluster is reachable: kubectl cluster-info (choose another one with --context)",
         401: "log in to the cluster again; kubectl must work with the same kubeconfig and context",
-        403: "ask for the ClusterRole steersman-view (to look) or steersman-edit (to act) in that namespace",
+        403: "ask for the ClusterRole view (to look) or edit (to act) in that namespace",
         409: "it changed at the same moment: say it again",
         429: "the API server is busy: say it again in a moment",
     }

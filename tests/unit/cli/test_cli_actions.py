@@ -156,5 +156,5 @@ def test_without_permission(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "annotate", refuse)
     result = run(client, "abort", "fraud")
     assert result.code == 1
-    assert "steersman-edit" in result.err
+    assert "edit (to act)" in result.err
     assert client.closed

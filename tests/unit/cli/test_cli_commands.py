@@ -164,7 +164,7 @@ def test_user_errors_are_one_line_and_what_to_do(run: Run, words: list[str], mes
         (ApiError(0, "https://10.0.0.1:6443 does not answer"), "kubectl cluster-info"),
         (ApiError(0, "no kubeconfig found at /nowhere"), "kubectl config get-contexts"),
         (ApiError(401, "Unauthorized"), "log in"),
-        (ApiError(403, "modeldeployments is forbidden"), "steersman-view"),
+        (ApiError(403, "modeldeployments is forbidden"), "ClusterRole view"),
         (ApiError(500, "etcd is sad"), "kubectl get --raw /readyz"),
         (NotFound("the cluster does not serve ModelDeployment; is Steersman installed in this cluster?"), "Helm"),
     ],
