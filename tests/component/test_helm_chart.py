@@ -1,7 +1,5 @@
-"""The Helm chart, rendered by Helm and installed on a real API server."""
+"""The Helm chart as Helm renders it."""
 
-import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import yaml
 
 from cluster.binaries import HELM, ensure
 from cluster.cache import Cache
-from cluster.errors import ClusterError
 from cluster.progress import Progress
 from steersman.api.crds import KINDS
 from steersman.api.modeldeployment import ModelDeploymentSpec
@@ -305,100 +302,3 @@ def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
     assert serve["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
     assert serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 25 < pod["terminationGracePeriodSeconds"]
     assert {"name": "model", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
-
-
-# ---------------------------------------------------------------- on an API server
-
-
-@pytest.fixture
-def released(control_plane, tmp_path):
-    """A copy of the chart on an API server that has nothing of Steersman; afterwards it has the CRDs alone."""
-    crds = [f"customresourcedefinition/{kind.crd_name}" for kind in KINDS]
-    control_plane.kubectl("delete", "--ignore-not-found", *crds)
-    copy = tmp_path / "steersman"
-    shutil.copytree(CHART, copy)
-    yield copy
-    control_plane.kubectl("delete", "--ignore-not-found", *crds)
-    control_plane.kubectl("apply", "--server-side", "-f", str(CHART / "crds"))
-    for crd in crds:
-        control_plane.wait("condition=Established", crd)
-
-
-def test_install_upgrade_and_uninstall(control_plane, helm, released):
-    connection = ("--namespace", "steersman-system", "--kubeconfig", str(control_plane.kubeconfig))
-
-    def release(*arguments, values=None):
-        code, output = helm(*arguments, *connection, values=values)
-        assert code == 0, output
-        return output
-
-    # The CRDs and the objects of their kinds, in one go.
-    release("install", "steersman", str(released), "--create-namespace")
-    assert control_plane.get("clusterservingruntime", "mlflow")["spec"]["template"]
-    objects = {"model": {"name": "fraud", "alias": "champion"}}
-    manifest = {"apiVersion": "steersman.dev/v1alpha1", "kind": "ModelDeployment", "spec": objects}
-    control_plane.apply([{**manifest, "metadata": {"name": "fraud", "namespace": "default"}}])
-    before = control_plane.get("modeldeployment", "fraud", "--namespace", "default")
-
-    # A new version of the chart brings new CRDs and new built-in objects.
-    crd = released / "crds" / "modelregistries.steersman.dev.yaml"
-    crd.write_text(crd.read_text().replace("A model registry, and", "Changed, and"))
-    template = released / "files" / "analysis-templates" / "latency.yaml"
-    template.write_text(template.read_text().replace('value: "0.5"', 'value: "0.25"'))
-    release("upgrade", "steersman", str(released), values={"runtimes": {"mlflow": {"image": {"tag": "next"}}}})
-    versions = control_plane.get("customresourcedefinition", "modelregistries.steersman.dev")["spec"]["versions"]
-    assert versions[0]["schema"]["openAPIV3Schema"]["description"].startswith("Changed")
-    assert control_plane.get("clusteranalysistemplate", "latency")["spec"]["args"][0]["value"] == "0.25"
-    assert "runtime:next" in json.dumps(control_plane.get("clusterservingruntime", "mlflow")["spec"])
-
-    # Going leaves the models' objects and all that they name exactly as they are.
-    release("uninstall", "steersman")
-    assert control_plane.get("modeldeployment", "fraud", "--namespace", "default") == before
-    assert control_plane.get("clusterservingruntime", "mlflow")["spec"]["template"]
-    with pytest.raises(ClusterError, match="NotFound"):
-        control_plane.get("deployment", "steersman", "--namespace", "steersman-system")
-
-    # And coming back takes them over again.
-    release("install", "steersman", str(released))
-    assert control_plane.get("modeldeployment", "fraud", "--namespace", "default") == before
-    release("uninstall", "steersman")
-
-
-def test_the_api_server_grants_what_the_roles_say(control_plane, helm, released):
-    connection = ("--namespace", "steersman-system", "--kubeconfig", str(control_plane.kubeconfig))
-    for namespace in ("risk", "shop", "other"):
-        control_plane.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
-    code, output = helm("install", "steersman", str(released), *connection, "--create-namespace", values=NAMESPACED)
-    assert code == 0, output
-
-    def may(verb, resource, namespace, subresource=""):
-        user = "system:serviceaccount:steersman-system:steersman"
-        words = (
-            "auth",
-            "can-i",
-            verb,
-            resource,
-            f"--subresource={subresource}",
-            "--as",
-            user,
-            "--namespace",
-            namespace,
-        )
-        try:
-            return control_plane.kubectl(*words).strip() == "yes"
-        except ClusterError:
-            return False
-
-    try:
-        assert may("update", "modeldeployments.steersman.dev", "risk", "status")
-        assert may("patch", "deployments.apps", "shop")
-        assert may("get", "secrets", "risk")
-        assert may("update", "leases.coordination.k8s.io/steersman", "steersman-system")
-        assert not may("list", "secrets", "risk")
-        assert not may("get", "secrets", "other")
-        assert not may("list", "modeldeployments.steersman.dev", "other")
-        assert not may("delete", "pods", "risk")
-        assert not may("update", "modeldeployments.steersman.dev", "risk")
-        assert not may("update", "leases.coordination.k8s.io/another", "steersman-system")
-    finally:
-        helm("uninstall", "steersman", *connection)
