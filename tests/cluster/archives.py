@@ -83,10 +83,11 @@ class ImageLayout:
         manifest_file = self._blobs / manifest_digest
         manifest = Blob(manifest_digest, manifest_file.stat().st_size)
         content = json.loads(manifest_file.read_bytes())
-        blobs = [manifest]
-        for part in (content["config"], *content["layers"]):
-            blobs.append(Blob(part["digest"].removeprefix("sha256:"), part["size"]))
-        return BuiltImage(name, manifest, tuple(dict.fromkeys(blobs)))
+        parts = [
+            Blob(part["digest"].removeprefix("sha256:"), part["size"])
+            for part in (content["config"], *content["layers"])
+        ]
+        return BuiltImage(name, manifest, tuple(dict.fromkeys([manifest, *parts])))
 
     def adopt(self, name: str, folder: Path) -> BuiltImage:
         """Move an image in the `dir:` form, on the same file system, into the layout."""
@@ -101,9 +102,7 @@ class ImageLayout:
 
     def holds(self, image: BuiltImage) -> bool:
         """Whether every blob of the image is here in full."""
-        return all(
-            self.path(blob).is_file() and self.path(blob).stat().st_size == blob.size for blob in image.blobs
-        )
+        return all(self.path(blob).is_file() and self.path(blob).stat().st_size == blob.size for blob in image.blobs)
 
     def archive(self, image: BuiltImage, target: IO[bytes], *, without: frozenset[str] = frozenset()) -> None:
         """Write the image as an OCI archive, leaving out the blobs whose digests are in `without`."""

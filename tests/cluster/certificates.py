@@ -85,9 +85,7 @@ class CertificateFolder:
         key = ec.generate_private_key(ec.SECP256R1())
         self._write_key(name, key)
         (self.folder / f"{name}.pub").write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
 
     def _sign(
@@ -160,7 +158,9 @@ class CertificateFolder:
         )
 
 
-def issue_all(folder: Path, *, api_addresses: Sequence[str], node: str = "", node_address: str = "") -> CertificateFolder:
+def issue_all(
+    folder: Path, *, api_addresses: Sequence[str], node: str = "", node_address: str = ""
+) -> CertificateFolder:
     """Everything that a control plane needs and, when `node` is named, that node's kubelet too.
 
     `api_addresses` are the addresses at which clients reach the API server, 127.0.0.1 always among them.

@@ -16,12 +16,13 @@ from cluster.connection import Connection
 from cluster.errors import NotRunning
 from cluster.images import ImageSource
 from cluster.parts import ALL_PARTS, GATEWAY, MLFLOW, PROMETHEUS, Part
+from cluster.progress import Progress
 
 
 class Cluster(Connection, ABC):
     """A running cluster. As a context manager it is taken down at the end of the block.
 
-    Made by `cluster.up(...)`; see there for the choices.
+    Made by Cluster.up; see there for the choices.
     """
 
     def __init__(
@@ -35,6 +36,52 @@ class Cluster(Connection, ABC):
 
     provider: str
     """embedded, kind or existing."""
+
+    @staticmethod
+    def up(
+        name: str = "steersman",
+        *,
+        provider: str = "auto",
+        parts: Iterable[str] = ALL_PARTS,
+        images: Sequence[ImageSource] | None = None,
+        reuse: bool = False,
+        tied: bool = True,
+        scrape_interval: str = "5s",
+        context: str = "",
+        image_prefix: str = "",
+        api_port: int = 0,
+        progress: Progress | None = None,
+    ) -> Cluster:
+        """Start a cluster and return once it is ready (the MLflow server may still be loading: see mlflow_url).
+
+        `provider`: auto, existing, kind or embedded; see cluster.providers. `parts`: of gateway, prometheus and
+        mlflow. `images`: images of the project that are built and loaded too, by default the operator's and the
+        MLflow runtime's. `reuse`: take a cluster of that name that is up, else that is an AlreadyRunning error.
+        `tied`: the cluster ends with this process, however that ends. `context` and `image_prefix` are for the
+        provider existing. Raises a ClusterError that says what is wrong and what to do.
+        """
+        from cluster import providers
+        from cluster.images import MLFLOW_RUNTIME, OPERATOR
+        from cluster.options import Options
+
+        options = Options(
+            name=name,
+            parts=frozenset(parts),
+            images=tuple(images) if images is not None else (OPERATOR, MLFLOW_RUNTIME),
+            scrape_interval=scrape_interval,
+            tied=tied,
+            api_port=api_port,
+            context=context,
+            image_prefix=image_prefix,
+        )
+        return providers.up(options, provider=provider, reuse=reuse, progress=progress)
+
+    @staticmethod
+    def attach(name: str = "steersman", *, progress: Progress | None = None) -> Cluster:
+        """A cluster that is up already. NotRunning when there is none of that name."""
+        from cluster import providers
+
+        return providers.attach(name, progress=progress)
 
     # ---------------------------------------------------------------- what providers differ in
 
@@ -113,7 +160,7 @@ class Cluster(Connection, ABC):
             self.await_part(part)
         return self.forward(part.namespace, part.service, part.port)
 
-    def await_part(self, part: Part, timeout: float = 30.0) -> None:
+    def await_part(self, part: Part, timeout: float = 180.0) -> None:
         """Wait until a part's Deployments are available."""
         names = [f"deployment/{name}" for name in part.deployments]
         self.wait("condition=Available", *names, namespace=part.namespace, timeout=timeout)
@@ -130,9 +177,11 @@ class Cluster(Connection, ABC):
         """Where everything is reached, for people."""
         lines = [f"cluster     {self.name} ({self.provider})", f"kubeconfig  {self.kubeconfig}"]
         titles = {"gateway": "gateway   ", "prometheus": "prometheus", "mlflow": "mlflow    "}
-        for part in (GATEWAY, PROMETHEUS, MLFLOW):
-            if part.name in self.parts:
-                lines.append(f"{titles[part.name]}  {self.forward(part.namespace, part.service, part.port)}")
+        lines += [
+            f"{titles[part.name]}  {self.forward(part.namespace, part.service, part.port)}"
+            for part in (GATEWAY, PROMETHEUS, MLFLOW)
+            if part.name in self.parts
+        ]
         return "\n".join(lines)
 
     def shell(self) -> int:
@@ -148,7 +197,3 @@ class Cluster(Connection, ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
-
-
-PROVIDERS = ("auto", "existing", "kind", "embedded")
-__all__ = ["ALL_PARTS", "PROVIDERS", "Cluster"]

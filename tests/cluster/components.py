@@ -122,9 +122,7 @@ def node_components(state: State, programs: dict[str, Path]) -> list[Component]:
         return state.component_kubeconfig(identity)
 
     return [
-        Component(
-            "containerd", (str(programs["containerd"]), "--config", str(configuration / "containerd.toml"))
-        ),
+        Component("containerd", (str(programs["containerd"]), "--config", str(configuration / "containerd.toml"))),
         etcd(programs["etcd"], state.data / "etcd", "http://127.0.0.1:2379", "http://127.0.0.1:2380"),
         api_server(
             programs["kube-apiserver"],
@@ -134,9 +132,7 @@ def node_components(state: State, programs: dict[str, Path]) -> list[Component]:
             port=API_PORT,
             advertise=NODE_ADDRESS,
         ),
-        controller_manager(
-            programs["kube-controller-manager"], certificates, config_of("controller-manager")
-        ),
+        controller_manager(programs["kube-controller-manager"], certificates, config_of("controller-manager")),
         Component(
             "kube-scheduler",
             (

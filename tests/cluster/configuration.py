@@ -197,7 +197,5 @@ def write_node(state: State, *, cgroup: str, sandbox_image: str, runc: Path) -> 
     network.mkdir(exist_ok=True)
     (network / "10-steersman.conflist").write_text(json.dumps(pod_network(), indent=1))
     (folder / "containerd.toml").write_text(
-        containerd(
-            root="/var/lib/containerd", network_folder=str(network), sandbox_image=sandbox_image, runc=str(runc)
-        )
+        containerd(root="/var/lib/containerd", network_folder=str(network), sandbox_image=sandbox_image, runc=str(runc))
     )

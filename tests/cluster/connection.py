@@ -37,7 +37,7 @@ class Connection:
 
     def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 120.0) -> str:  # noqa: A002
         """Run kubectl and return what it printed; ClusterError with its words when it fails."""
-        command = [self._kubectl, *(["--context", self.context] if self.context else []), *arguments]
+        command: list[str | Path] = [self._kubectl, *(["--context", self.context] if self.context else []), *arguments]
         return run(command, input=input, env=self.env, timeout=timeout)
 
     def helm(self, *arguments: str, timeout: float = 600.0) -> str:
@@ -65,5 +65,5 @@ class Connection:
 
 
 def merged_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with `extra` over it."""
+    """The environment of this process with `extra` over it."""
     return {**os.environ, **extra}

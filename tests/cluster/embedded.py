@@ -80,7 +80,7 @@ class EmbeddedCluster(Cluster):
     # ---------------------------------------------------------------- life
 
     @classmethod
-    def up(cls, options: Options, cache: Cache, progress: Progress) -> EmbeddedCluster:
+    def start(cls, options: Options, cache: Cache, progress: Progress) -> EmbeddedCluster:
         """Start a cluster; when that fails or is interrupted, nothing of it is left."""
         prepared = prepare(options, cache, progress)
         with progress.step(f"Starting the cluster '{options.name}'"):
@@ -106,7 +106,7 @@ class EmbeddedCluster(Cluster):
         return cluster
 
     @classmethod
-    def attach(cls, kept: Kept, cache: Cache, progress: Progress) -> EmbeddedCluster:
+    def attached(cls, kept: Kept, cache: Cache, progress: Progress) -> EmbeddedCluster:
         """A cluster that is up already."""
         modules = [*NODE_MODULES, binaries.CONTOUR]
         built = binaries.ensure(modules, cache, progress)
@@ -132,9 +132,7 @@ class EmbeddedCluster(Cluster):
         if runc is None or containerd is None:
             raise MissingRequirement("runc or containerd vanished from this machine; install them and try again.")
         pause = next(image for image in prepared.images if image.name == images.PAUSE.name)
-        configuration.write_node(
-            state, cgroup=group_name(state.name), sandbox_image=pause.full_name, runc=runc
-        )
+        configuration.write_node(state, cgroup=group_name(state.name), sandbox_image=pause.full_name, runc=runc)
         (state.folder / "parts").write_text(" ".join(sorted(options.parts)))
         state.containerd.mkdir(exist_ok=True)
         seeds.copy(prepared.seed, state.containerd)
@@ -267,7 +265,9 @@ class EmbeddedCluster(Cluster):
         """Carry a loopback port to the Service's cluster address."""
         address = self.kubectl("get", "service", service, f"--namespace={namespace}", "-o=jsonpath={.spec.clusterIP}")
         if not re.fullmatch(r"[0-9.]+", address):
-            raise NotRunning(f"The Service {namespace}/{service} has no cluster address, so nothing can be carried to it.")
+            raise NotRunning(
+                f"The Service {namespace}/{service} has no cluster address, so nothing can be carried to it."
+            )
         return f"http://127.0.0.1:{self._kept.forward(address, port, listen)}"
 
     def run_inside(

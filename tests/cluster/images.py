@@ -171,7 +171,9 @@ class ImageBuilder:
             return self._base()
         parent = self.build_reference(source.parent)
         if not self._stored(parent):
-            raise BuildFailed(f"The image {source.parent.name} is not in buildah's storage; remove {self._cache.images}.")
+            raise BuildFailed(
+                f"The image {source.parent.name} is not in buildah's storage; remove {self._cache.images}."
+            )
         return parent
 
     def build_reference(self, source: ImageSource) -> str:
@@ -223,7 +225,14 @@ class ImageBuilder:
 
     def _buildah(self) -> list[str]:
         storage = _made(self._cache.images / "storage")
-        return ["buildah", "--root", str(storage), "--runroot", str(self._cache.images / "run"), "--storage-driver=overlay"]
+        return [
+            "buildah",
+            "--root",
+            str(storage),
+            "--runroot",
+            str(self._cache.images / "run"),
+            "--storage-driver=overlay",
+        ]
 
     def _policy(self) -> list[str]:
         # Debian puts the default policy into a package that buildah only recommends.

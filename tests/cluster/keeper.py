@@ -28,7 +28,7 @@ from cluster.cgroups import ControlGroups
 from cluster.errors import ClusterError
 from cluster.forwarding import Forwarder, SocketMaker
 from cluster.layout import State
-from cluster.namespaces import alive, children, isolate
+from cluster.namespaces import alive, bound_to_parent, children, isolate, namespace_id
 
 ENDING = 10.0
 """Seconds that processes get to vanish after SIGKILL."""
@@ -118,12 +118,9 @@ class Keeper:
         if self._groups is not None:
             self._groups.create()
         command = [*self._plan.command, str(self._state.folder)]
-        if self._plan.isolated:
-            command = isolate(command)
-        else:
-            command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
+        command = isolate(command) if self._plan.isolated else bound_to_parent(command)
         with (self._state.logs / "init.log").open("ab") as log:
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would be waited for
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -148,14 +145,14 @@ class Keeper:
             for process in children(self._child.pid):
                 with contextlib.suppress(OSError):
                     # unshare has made the namespaces before it started this process, but be sure of it.
-                    if os.readlink(f"/proc/{process}/ns/net") != os.readlink("/proc/self/ns/net"):
+                    if namespace_id(process, "net") != namespace_id(os.getpid(), "net"):
                         return process
             await asyncio.sleep(0.01)
         raise ClusterError(f"The cluster's namespaces could not be made; see {self._state.logs / 'init.log'}.")
 
     async def _watch_child(self) -> None:
         assert self._child is not None
-        while self._child.poll() is None:
+        while self._child.poll() is None:  # noqa: ASYNC110 - it is a process that ends, not a task
             await asyncio.sleep(0.2)
         print(f"the cluster's first process ended with {self._child.returncode}", file=sys.stderr, flush=True)
         keep_logs(self._state, Path(self._plan.failures))
@@ -218,6 +215,7 @@ class Keeper:
             with contextlib.suppress(ClusterError):  # the next `up` of that name says so, and the state is of no use
                 self._groups.remove(ENDING)
         remove_folder(self._state.folder)
+        self._state.lock.unlink(missing_ok=True)
 
     def _end_child(self, child: subprocess.Popen[bytes]) -> None:
         below = children(child.pid)
@@ -231,6 +229,8 @@ class Keeper:
 
 def keep_logs(state: State, target: Path) -> None:
     """Copy the cluster's logs to `target`, for whoever wants to know why it did not come up."""
+    if not state.logs.is_dir():
+        return  # the keeper has kept them already
     shutil.rmtree(target, ignore_errors=True)
     with contextlib.suppress(OSError, shutil.Error):
         shutil.copytree(state.logs, target)

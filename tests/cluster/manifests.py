@@ -25,7 +25,7 @@ def read(name: str, **values: str) -> list[Manifest]:
 
 def load(text: str) -> list[Manifest]:
     """The objects of a YAML text."""
-    return [found for found in yaml.load_all(text, Loader=_LOADER) if found]  # noqa: S506 - a safe loader
+    return [found for found in yaml.load_all(text, Loader=_LOADER) if found]
 
 
 def load_files(files: Iterable[Path]) -> list[Manifest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,12 @@ def isolate(command: Sequence[str | Path]) -> list[str]:
     setpriv sets), process 1 with unshare, and everything else with process 1.
     """
     words = [str(word) for word in command]
-    return ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *NAMESPACE_FLAGS, "--kill-child=KILL", "--", *words]
+    return bound_to_parent(["unshare", *NAMESPACE_FLAGS, "--kill-child=KILL", "--", *words])
+
+
+def bound_to_parent(command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` until it ends, or until the process that starts this line does."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
 def enter(process: int, command: Sequence[str | Path], kinds: Sequence[str] = ("net",)) -> list[str]:
@@ -54,4 +58,4 @@ def below(process: int, path: str) -> Path:
 
 def namespace_id(process: int, kind: str) -> str:
     """The kernel's name of a namespace, such as net:[4026532000]."""
-    return os.readlink(f"/proc/{process}/ns/{'mnt' if kind == 'mount' else kind}")
+    return str(Path(f"/proc/{process}/ns/{'mnt' if kind == 'mount' else kind}").readlink())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cluster import images, manifests
 from cluster.binaries import CONTOUR, Binaries, GoModule
@@ -48,7 +49,7 @@ class Part:
         return own[:1] + roles + own[1:]
 
     @staticmethod
-    def _contour_files(binaries: Binaries, *names: str) -> list[manifests.Path]:
+    def _contour_files(binaries: Binaries, *names: str) -> list[Path]:
         return [file for file in binaries.files(CONTOUR_MANIFESTS) if file.name in names]
 
 

@@ -1,4 +1,4 @@
-"""This machine's pip settings, written so that pip finds the same packages inside an image build."""
+"""The pip settings of this machine, written so that pip finds the same packages inside an image build."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def collect(environment: Mapping[str, str], files: Iterable[Path]) -> PipSetting
 
 
 def certificate_bundle(environment: Mapping[str, str]) -> Path | None:
-    """This machine's file of trusted certificate authorities, which may hold a company's own."""
+    """The machine's file of trusted certificate authorities, which may hold a company's own."""
     for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
         if (value := environment.get(name)) and Path(value).is_file():
             return Path(value)

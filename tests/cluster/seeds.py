@@ -81,9 +81,9 @@ def ensure(images: Sequence[BuiltImage], layout: ImageLayout, cache: Cache, prog
             return best
         clear_unfinished(cache.seeds)
         target = cache.seeds / f"seed-{time.time_ns():x}"
-        with progress.step(f"Unpacking {len(images)} images for the clusters to start from"):
-            with finished_folder(target) as work:
-                _fill(work, images, layout)
+        title = f"Unpacking {len(images)} images for the clusters to start from"
+        with progress.step(title), finished_folder(target) as work:
+            _fill(work, images, layout)
         _remove_older(cache)
         made = Seed.read(target)
         if made is None:

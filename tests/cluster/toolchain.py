@@ -46,9 +46,8 @@ def installers() -> list[list[str]]:
     found = []
     if importlib.util.find_spec("pip") is not None:
         found.append([sys.executable, "-m", "pip", "install", "--quiet", "--target"])
-    for pip in ("pip3", "pip"):
-        if path := shutil.which(pip):
-            found.append([path, "install", "--quiet", "--target"])
+    paths = [shutil.which(pip) for pip in ("pip3", "pip")]
+    found += [[path, "install", "--quiet", "--target"] for path in paths if path]
     if path := shutil.which("uv"):
         found.append([path, "pip", "install", "--quiet", "--python", sys.executable, "--target"])
     return found
