@@ -18,6 +18,8 @@ import pytest
 from tests.component.adapters.processes import free_port, running
 
 ADMIN_PASSWORD = "a-long-test-password"
+WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+"""Spares the server half a dozen processes for work that no test asks for."""
 
 
 @dataclass
@@ -64,7 +66,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
     """An open server with the models `fraud` (versions 1 to 3, aliases, tags) and one with quotes in its name."""
     directory, port = tmp_path_factory.mktemp("mlflow"), free_port()
     server = MLflow(f"http://127.0.0.1:{port}")
-    with running(_mlflow_command(directory, port), f"{server.url}/health", directory / "log"):
+    with running(_mlflow_command(directory, port), f"{server.url}/health", directory / "log", env=WITHOUT_JOBS):
         _register(server)
         yield server
 
@@ -111,6 +113,7 @@ def guarded_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
     environment = {
+        **WITHOUT_JOBS,
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
         "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-for-tests",

@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], ready_url: str, log: Path, *, env: Mapping[str, str] | None = None, within: float = 90.0
+    command: Sequence[str], ready_url: str, log: Path, *, env: Mapping[str, str] | None = None, within: float = 180.0
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a process group of its own until the block ends; the block begins when `ready_url` answers 200."""
     with log.open("wb") as output:
