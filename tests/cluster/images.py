@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cluster import base_image, pip_settings
 from cluster.archives import BuiltImage, ImageLayout
@@ -21,6 +22,8 @@ from cluster.errors import BuildFailed
 from cluster.packages import SYSTEM_PATH
 from cluster.progress import Progress
 
+KEPT_STEPS = 40
+"""Build steps without a name that buildah keeps, to spare their repetition; a heavy one has a gigabyte."""
 KEPT_BUILDS = 3
 """Builds of one image that are kept, for people who go back and forth between branches."""
 
@@ -106,7 +109,7 @@ class ImageBuilder:
         parents = [parent.manifest.digest if parent else base_image.key()]
         return content_key(source.dockerfile, context, source.arguments, parents)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _context(self, source: ImageSource) -> Iterator[Path]:
         if not source.program:
             yield source.context
@@ -160,6 +163,7 @@ class ImageBuilder:
         image = self._export(source.name, reference)
         for old in self._forget_older(source):
             run([*self._buildah(), "rmi", f"{storage_name(source.name)}:{old}"], env=self._environment())
+        self._forget_steps()
         records = _made(self._records(source))
         (records / f"{key}.json").write_text(image.to_json())
         self.layout.prune([*self._all_recorded(), image])
@@ -217,11 +221,25 @@ class ImageBuilder:
                 dropped.append(record.stem)
         return dropped
 
+    def _forget_steps(self) -> None:
+        """Remove the oldest build steps, other than those that newer ones build upon."""
+        steps = [image for image in self._stored_images("--all") if not image.get("names")]
+        steps.sort(key=lambda image: str(image["createdatraw"]), reverse=True)
+        for old in steps[KEPT_STEPS:]:
+            with contextlib.suppress(BuildFailed):
+                run([*self._buildah(), "rmi", str(old["id"])], env=self._environment(), error=BuildFailed)
+
     def _stored(self, reference: str) -> bool:
+        return any(reference in (image.get("names") or []) for image in self._stored_images())
+
+    def _stored_images(self, *flags: str) -> list[dict[str, Any]]:
         listed = run(
-            [*self._buildah(), "images", "--json"], env=self._environment(), error=BuildFailed, explain="buildah failed"
+            [*self._buildah(), "images", "--json", *flags],
+            env=self._environment(),
+            error=BuildFailed,
+            explain="buildah could not list its images",
         )
-        return any(reference in (image.get("names") or []) for image in json.loads(listed or "[]") or [])
+        return json.loads(listed or "[]") or []
 
     def _buildah(self) -> list[str]:
         storage = _made(self._cache.images / "storage")
@@ -247,7 +265,7 @@ class ImageBuilder:
             "BUILDAH_FORMAT": "oci",
         }
 
-    @contextmanager
+    @contextlib.contextmanager
     def _mounts(self) -> Iterator[list[str]]:
         """Volumes for a build: pip's downloads, this machine's pip settings and its certificate authorities."""
         settings = pip_settings.collect(os.environ, pip_settings.configuration_files(Path.home()))
