@@ -42,13 +42,13 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@uv pip compile --group server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/server.lock
 
 cluster: ## Start a cluster and leave it running (NAME=steersman)
-	@$(IN_ENV) exec python -m cluster up $(NAME)
+	@$(IN_ENV) exec python -m cluster up --name $(NAME)
 
 cluster-down: ## Stop it and remove everything it left
-	@$(IN_ENV) exec python -m cluster down $(NAME)
+	@$(IN_ENV) exec python -m cluster down --name $(NAME)
 
 cluster-shell: ## A shell with kubectl and helm set up for it
-	@$(IN_ENV) exec python -m cluster shell $(NAME)
+	@$(IN_ENV) exec python -m cluster shell --name $(NAME)
 
 clean: ## Remove what was made in this checkout; the cache stays
 	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report.*

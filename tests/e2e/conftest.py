@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import cluster as kit
 from cluster.cluster import Cluster
+from cluster.images import OPERATOR
 from e2e.workspace import Workspace
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "steersman"
@@ -33,11 +33,14 @@ def cluster() -> Iterator[Cluster]:
     """A cluster of this run's own, or the running one that STEERSMAN_TEST_CLUSTER names (for repeated runs while developing)."""
     running = os.environ.get("STEERSMAN_TEST_CLUSTER")
     if running:
-        found = kit.attach(running)
+        found = Cluster.attach(running)
+        found.build_source(OPERATOR)
         install(found)
+        found.kubectl("-n", "steersman-system", "rollout", "restart", "deployment/steersman")
+        found.kubectl("-n", "steersman-system", "rollout", "status", "deployment/steersman")
         yield found
     else:
-        with kit.up("e2e", scrape_interval="2s") as fresh:
+        with Cluster.up("e2e", scrape_interval="2s") as fresh:
             install(fresh)
             yield fresh
 

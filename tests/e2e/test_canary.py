@@ -52,6 +52,8 @@ def test_person_decides(workspace: Workspace) -> None:
     strategy = {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}], "scaleDownDelay": "1s"}}
     workspace.apply(workspace.deployment(model, strategy=strategy, analysis={}, replicas=1))
     workspace.until_stable("1")
+    workspace.act("fly")
+    workspace.until_event("ActionIgnored")
     workspace.version(model)
     workspace.until_condition("Progressing", "Unknown", "AwaitingPromotion")
     workspace.act("promote")
@@ -72,8 +74,6 @@ def test_person_decides(workspace: Workspace) -> None:
     workspace.until_condition("Progressing", "Unknown", "AwaitingPromotion")
     workspace.act("promote")
     workspace.until_stable("3")
-    workspace.act("fly")
-    workspace.until_event("ActionIgnored")
 
 
 def test_newer_version_in_mid_rollout_and_back_to_stable(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from steersman.adapters.kube.client import AioKubeClient, connect
 from steersman.adapters.kube.events import EventRecorder, EventType
@@ -258,6 +259,8 @@ async def run(config: Config) -> int:
             liveness_endpoint=f"http://0.0.0.0:{config.health_port}/healthz",
             stop_flag=operator.stop,
             standalone=True,
+            # Else kopf looks up a user name, which a container's user has not.
+            identity=Identity(config.pod_name),
         )
     if operator.lost:
         logger.error("leadership was lost: exiting, so that nothing half-done goes on")

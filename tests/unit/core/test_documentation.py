@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
+
 from steersman.api.conditions import ConditionType, Reason
 from steersman.api.status import Phase
 from steersman.shell.telemetry import Telemetry

@@ -83,6 +83,10 @@ def _violations(spec: dict[str, Any], metadata: dict[str, Any]) -> Iterator[str]
         kinds = set(volume) - {"name"}
         if not kinds <= ALLOWED_VOLUMES:
             yield f"volume {volume.get('name')} has the forbidden type {', '.join(sorted(kinds - ALLOWED_VOLUMES))}"
+        for source in (volume.get("projected") or {}).get("sources") or []:
+            if "serviceAccountToken" in source:
+                # Not part of the standard: a rule of ours.
+                yield f"volume {volume.get('name')} must not hold a service-account token"
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         yield from _container_violations(container)
 
