@@ -20,9 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-import cluster
-from cluster.cluster import Cluster
-from cluster.errors import ClusterError
+from cluster import Cluster, ClusterError
 from demo.check import check
 from demo.installation import InstallationError, environment, install_operator, register_models
 from demo.live import Story
@@ -215,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--provider", default="auto", choices=["auto", "existing", "kind", "embedded"])
     parser.add_argument("--context", default="", help="kubectl context of the provider `existing`")
+    parser.add_argument("--image-prefix", default="", help="registry from which the provider `existing` pulls the images")
     parser.add_argument("--rate", type=float, default=80.0, help="requests per second (default: %(default)g)")
     parser.add_argument("--output", type=Path, default=Path(), help="folder for the report (default: here)")
     options = parser.parse_args(arguments)
@@ -227,7 +226,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     target: Cluster | None = None
     try:
         with phases.phase("cluster up"):
-            target = cluster.up(options.name, provider=options.provider, context=options.context, scrape_interval="2s")
+            target = Cluster.up(
+                options.name,
+                provider=options.provider,
+                context=options.context,
+                image_prefix=options.image_prefix,
+                scrape_interval="2s",
+                tied=not options.keep,
+            )
         return run(target, options, console, story, phases)
     except KeyboardInterrupt:
         console.print("\nInterrupted.")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cluster.cluster import Cluster
+from cluster import Cluster
 from demo.scenario import OPERATOR_NAMESPACE
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 import mlflow
@@ -155,16 +156,16 @@ def main(tracking_uri: str) -> None:
     """Register all versions and print one JSON object a line for each; MLflow's own chatter goes to standard error."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     pictures = digits().held_out_pictures
-    for model in register_all(tracking_uri):
-        failing = failing_rows(model, pictures)
-        line = {
-            "version": model.recipe.version,
-            "title": model.recipe.title,
-            "metrics": model.metrics,
-            "held_out_rows": len(pictures),
-            "failing_rows": failing,
-        }
-        print(json.dumps(line), flush=True)
+    with redirect_stdout(sys.stderr):
+        for model in register_all(tracking_uri):
+            line = {
+                "version": model.recipe.version,
+                "title": model.recipe.title,
+                "metrics": model.metrics,
+                "held_out_rows": len(pictures),
+                "failing_rows": failing_rows(model, pictures),
+            }
+            print(json.dumps(line), file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":
