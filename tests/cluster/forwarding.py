@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -58,6 +59,14 @@ def _new_socket() -> socket.socket:
     return made
 
 
+def _reset(transport: asyncio.Transport) -> None:
+    """End a connection by a reset, as its client would see it end if nothing stood between."""
+    carried = transport.get_extra_info("socket")
+    if carried is not None and carried.fileno() >= 0:
+        carried.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 class _Half(asyncio.Protocol):
     """One side of a carried connection: what it receives, its peer sends."""
 
@@ -84,9 +93,12 @@ class _Half(asyncio.Protocol):
         return True  # the other direction stays open
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        if self.peer is not None and self.peer.transport is not None:
+        if self.peer is None or self.peer.transport is None:
+            return
+        if exc is None:
             self.peer.transport.close()
+        else:
+            _reset(self.peer.transport)
 
     def pause_writing(self) -> None:
         other = self.peer.transport if self.peer is not None else None
@@ -145,7 +157,7 @@ class Forwarder:
             await loop.create_connection(lambda: far, sock=made)
         except (OSError, TimeoutError):
             made.close()
-            near.transport.abort()  # the client sees a reset connection, as it would without a carrier between
+            _reset(near.transport)
             return
         if near.transport.is_closing():
             if far.transport is not None:

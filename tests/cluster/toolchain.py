@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,8 @@ OLDEST = (1, 26)
 
 def parse_version(text: str) -> tuple[int, int] | None:
     """The release in what `go version` prints, such as (1, 26)."""
-    for word in text.split():
-        if word.startswith("go1."):
-            minor = word[4:].split(".")[0]
-            digits = "".join(character for character in minor if character.isdigit())
-            return (1, int(digits)) if digits else None
-    return None
+    found = re.search(r"\bgo1\.(\d+)", text)
+    return (1, int(found[1])) if found else None
 
 
 def usable(go: Path, folder: Path) -> bool:
