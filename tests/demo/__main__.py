@@ -213,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--provider", default="auto", choices=["auto", "existing", "kind", "embedded"])
     parser.add_argument("--context", default="", help="kubectl context of the provider `existing`")
-    parser.add_argument("--image-prefix", default="", help="registry from which the provider `existing` pulls the images")
+    parser.add_argument(
+        "--image-prefix", default="", help="registry from which the provider `existing` pulls the images"
+    )
     parser.add_argument("--rate", type=float, default=80.0, help="requests per second (default: %(default)g)")
     parser.add_argument("--output", type=Path, default=Path(), help="folder for the report (default: here)")
     options = parser.parse_args(arguments)

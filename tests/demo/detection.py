@@ -39,12 +39,15 @@ def looks(
 ) -> list[Look]:
     """Ask the judge at every multiple of `interval` in (begin, end], telling it each answer that was complete by then.
 
+    Like the operator's, the first look counts from the last multiple before `begin`, the candidate's first traffic.
     It stops at the first look that fails. The operator's own looks come later than these at best: a failure has to be
     scraped before it can be counted.
     """
-    done = sorted((record for record in records if begin <= record.done_at <= end), key=lambda record: record.done_at)
+    taken_until = math.floor(begin / interval) * interval
+    counted = (record for record in records if taken_until < record.done_at <= end)
+    done = sorted(counted, key=lambda record: record.done_at)
     found: list[Look] = []
-    state, taken_until, position = start(), math.floor(begin / interval) * interval, 0
+    state, position = start(), 0
     window: list[Record] = []
     at = taken_until + interval
     while at <= end:

@@ -45,7 +45,7 @@ class LoadSettings:
     host: str = HOST
     rate: float = 80.0
     """Requests per second."""
-    timeout: float = 10.0
+    timeout: float = 20.0
     """Seconds after which a user gives up."""
     max_in_flight: int = 400
     """Bound on requests under way; those due beyond it wait, and their wait counts as latency."""

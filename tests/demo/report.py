@@ -116,11 +116,13 @@ def rollback(run: Run, begin: float, end: float) -> dict[str, Any] | None:
         ),
         None,
     )
-    seen = detection.looks(run.records, BAD_VERSION, GOOD_VERSION, run.judge, INTERVAL, shifted, end)
-    detectable, suspected = detection.detectable_at(seen), detection.suspected_at(seen)
     bad = [record for record in run.records if record.version == BAD_VERSION]
+    # The watch may tell of the first weight later than the gateway acts on it.
+    tried = min(shifted, *(record.at for record in bad))
+    seen = detection.looks(run.records, BAD_VERSION, GOOD_VERSION, run.judge, INTERVAL, tried, end)
+    detectable, suspected = detection.detectable_at(seen), detection.suspected_at(seen)
     return {
-        "firstTrafficAt": shifted - begin,
+        "firstTrafficAt": tried - begin,
         "firstBadResponseAt": first_bad - begin,
         "evidenceExceededAt": _since(suspected, begin),
         "detectableAt": _since(detectable, begin),

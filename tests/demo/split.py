@@ -12,8 +12,8 @@ from demo.records import Record
 
 SETTLE_SECONDS = 1.0
 """Left out after a route was accepted: until then requests may still be split by the old weights."""
-MARGIN_SECONDS = 0.5
-"""Left out before the next change: the watch may tell of it later than the gateway."""
+MARGIN_SECONDS = 2.0
+"""Left out before the next change: on a busy machine the watch may tell of it later than the gateway acts on it."""
 TOLERANCE_POINTS = 3.0
 """How far the measured share may be from the weight, in percentage points."""
 NOISE_SIGMAS = 3.5

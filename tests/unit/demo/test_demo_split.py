@@ -25,9 +25,9 @@ def test_a_plateau_runs_from_acceptance_to_the_next_change_less_margins() -> Non
         seen(31, {"2": 100}),
     ]
     assert plateaus(routes, 5, 40) == [
-        Plateau(5, 9.5, {"1": 100}),
-        Plateau(13, 29.5, {"1": 90, "2": 10}),
-        Plateau(32, 39.5, {"2": 100}),
+        Plateau(5, 8, {"1": 100}),
+        Plateau(13, 28, {"1": 90, "2": 10}),
+        Plateau(32, 38, {"2": 100}),
     ]
 
 
