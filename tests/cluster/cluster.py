@@ -20,7 +20,7 @@ from cluster.progress import Progress
 
 
 class Cluster(Connection, ABC):
-    """A running cluster. As a context manager it is taken down at the end of the block.
+    """A running cluster. As a context manager it is taken down at the end of the block, unless it was up before.
 
     Made by Cluster.up; see there for the choices.
     """
@@ -33,6 +33,7 @@ class Cluster(Connection, ABC):
         self.parts = frozenset(parts)
         """The parts that the cluster carries."""
         self._ready: set[str] = set()
+        self._owned = True
 
     provider: str
     """embedded, kind or existing."""
@@ -196,4 +197,5 @@ class Cluster(Connection, ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.down()
+        if self._owned:
+            self.down()

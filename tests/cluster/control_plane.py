@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from cluster.connection import Connection
 from cluster.errors import ClusterError
 from cluster.keeper import Plan, keep_logs
 from cluster.keeping import Kept, Start, wait_until
+from cluster.namespaces import run_module
 from cluster.packages import Package, ensure
 from cluster.processes import write_commands
 from cluster.progress import Progress
@@ -151,7 +151,7 @@ def _lay_out(start: Start, built: Binaries, controllers: bool, arguments: Sequen
         commands["kube-apiserver"].append("--disable-admission-plugins=ServiceAccount")
     write_commands(state, commands)
     return Plan(
-        command=[sys.executable, "-m", "cluster.processes"],
+        command=run_module("processes"),
         isolated=False,
         programs={},
         path="",

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from cluster.cache import REPOSITORY, Cache
 from cluster.cgroups import group_name
 from cluster.cluster import Cluster
 from cluster.connection import merged_environment
-from cluster.errors import ClusterError, MissingRequirement, NotRunning
+from cluster.errors import ClusterError, MissingRequirement, NotRunning, StartFailed
 from cluster.images import ImageBuilder, ImageSource
 from cluster.keeper import Plan, keep_logs
 from cluster.keeping import Kept, Start, wait_until
 from cluster.layout import API_PORT, API_SERVICE_ADDRESS, DNS_ADDRESS, NODE, NODE_ADDRESS
-from cluster.namespaces import enter
+from cluster.namespaces import enter, run_module
 from cluster.options import Options
 from cluster.parts import Part, choose
 from cluster.progress import Progress
@@ -102,6 +101,8 @@ class EmbeddedCluster(Cluster):
             if isinstance(failed, ClusterError):
                 cluster.keep_evidence()
             cluster.down()
+            if isinstance(failed, ClusterError):
+                raise StartFailed(f"{failed}\nWhat its components and pods said is in {cluster._failures}.") from failed
             raise
         return cluster
 
@@ -112,7 +113,9 @@ class EmbeddedCluster(Cluster):
         built = binaries.ensure(modules, cache, progress)
         builder = ImageBuilder(cache, progress, {"contour": built["contour"]})
         parts = (kept.state.folder / "parts").read_text().split()
-        return cls(kept, built, builder, parts)
+        cluster = cls(kept, built, builder, parts)
+        cluster._owned = False
+        return cluster
 
     @staticmethod
     def _lay_out(start: Start, prepared: Prepared, options: Options) -> Plan:
@@ -139,7 +142,7 @@ class EmbeddedCluster(Cluster):
         names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
         programs = {name: str(prepared.binaries[name]) for name in (*names, "etcd", "coredns")}
         return Plan(
-            command=[sys.executable, "-m", "cluster.node"],
+            command=run_module("node"),
             isolated=True,
             programs={**programs, "containerd": str(containerd)},
             path=f"{prepared.binaries.path}:{packages.SYSTEM_PATH}",

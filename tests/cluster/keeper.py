@@ -1,6 +1,6 @@
 """The process that keeps one cluster: starts it, carries connections into it, and takes it down.
 
-Run as `python -m cluster.keeper STATE_FOLDER`. It inherits the cluster's lock and holds it as long as it lives, so
+`main` runs with the state folder as its argument. The keeper inherits the cluster's lock and holds it as long as it lives, so
 nobody has to guess from process numbers whether a cluster is up. It takes everything down when it is asked to over its socket, on
 SIGTERM, when the node's first process ends, or when the process that the cluster is tied to ends in whatever way; and
 should the keeper itself be killed, the kernel kills the cluster's processes with it (see namespaces.isolate), and the
@@ -95,6 +95,10 @@ class Keeper:
                 watcher = asyncio.create_task(self._watch_child())
                 await self._stop.wait()
                 watcher.cancel()
+        except (ClusterError, OSError) as failed:
+            print(failed, file=sys.stderr, flush=True)
+            keep_logs(self._state, Path(self._plan.failures))
+            raise SystemExit(1) from failed
         finally:
             self._take_down()
 
@@ -133,7 +137,12 @@ class Keeper:
         if self._plan.isolated:
             first = await self._first_process()
             self._sockets = SocketMaker(first)
-            api_port = await self._forward(*self._plan.target, self._plan.api_port)
+            try:
+                api_port = await self._forward(*self._plan.target, self._plan.api_port)
+            except OSError as taken:
+                raise ClusterError(
+                    f"127.0.0.1:{self._plan.api_port} cannot be listened on ({taken.strerror}). Choose another --api-port."
+                ) from taken
         record = {"keeper": os.getpid(), "first": first, "api_port": api_port}
         beside = self._state.record.with_suffix(".new")
         beside.write_text(json.dumps(record))
@@ -261,11 +270,4 @@ def short_path(path: Path) -> Iterator[str]:
 def main() -> None:
     """Keep the cluster whose state folder is the first argument."""
     state = State(Path(sys.argv[1]))
-    try:
-        asyncio.run(Keeper(state, Plan.read(state)).keep())
-    except (ClusterError, OSError) as failed:
-        sys.exit(str(failed))
-
-
-if __name__ == "__main__":
-    main()
+    asyncio.run(Keeper(state, Plan.read(state)).keep())

@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from cluster.cgroups import ControlGroups
 from cluster.errors import AlreadyRunning, MissingRequirement, NotRunning, StartFailed
 from cluster.keeper import Plan, keep_logs, remove_folder, short_path
 from cluster.layout import State
-from cluster.namespaces import alive
+from cluster.namespaces import alive, run_module
 
 START_TIMEOUT = 30.0
 """Seconds until a keeper has made the namespaces and answers."""
@@ -146,6 +145,7 @@ class Start:
         self._lock: int | None = lock
         try:
             _clear(self.state)
+            shutil.rmtree(self._failures, ignore_errors=True)
             self.state.create()
         except BaseException:
             self.give_up()
@@ -162,7 +162,7 @@ class Start:
         plan.write(self.state)
         with (self.state.logs / "keeper.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cluster.keeper", str(self.state.folder)],
+                [*run_module("keeper"), str(self.state.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

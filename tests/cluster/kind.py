@@ -98,7 +98,9 @@ class KindCluster(BorrowedCluster):
             raise NotRunning(f"No kind cluster named '{KIND_PREFIX + name}' of this kit is up.")
         parts = frozenset((folder / "parts").read_text().split())
         built = binaries.ensure([module for part in choose(parts) for module in part.modules], cache, progress)
-        return cls(name, folder / "kubeconfig", find_clients(cache, progress), parts, built)
+        cluster = cls(name, folder / "kubeconfig", find_clients(cache, progress), parts, built)
+        cluster._owned = False
+        return cluster
 
     def build_image(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def isolate(command: Sequence[str | Path]) -> list[str]:
     """
     words = [str(word) for word in command]
     return bound_to_parent(["unshare", *NAMESPACE_FLAGS, "--kill-child=KILL", "--", *words])
+
+
+def run_module(name: str) -> list[str]:
+    """The command line that runs `main` of the module cluster.NAME; PYTHONPATH must lead to the package."""
+    # Not by -m, which warns of modules that the package has imported already.
+    return [sys.executable, "-c", f"from cluster.{name} import main; main()"]
 
 
 def bound_to_parent(command: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Process 1 of a cluster's namespaces: makes the mounts and the network, starts the components, reaps what ends.
 
-Run by the keeper as `python -m cluster.node STATE_FOLDER`.
+The keeper runs `main` with the state folder as its argument.
 """
 
 from __future__ import annotations
@@ -164,7 +164,3 @@ def _run(*command: str) -> None:
         check=True,
         env={"PATH": os.environ.get("PATH", "") + ":" + SYSTEM_PATH},
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,6 @@
-"""Runs the programs of a light control plane, without namespaces: `python -m cluster.processes STATE_FOLDER`.
+"""Runs the programs of a light control plane, without namespaces.
+
+`main` runs with the state folder as its argument.
 
 Every program dies with this process, by the death signal that the kernel sends it, and this one with its keeper.
 """
@@ -47,7 +49,3 @@ def _start(state: State, name: str, command: list[str]) -> int:
             stdout=log,
             stderr=subprocess.STDOUT,
         ).pid
-
-
-if __name__ == "__main__":
-    main()

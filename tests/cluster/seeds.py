@@ -23,7 +23,7 @@ from cluster.cache import KIT, Cache, clear_unfinished, finished_folder, take_lo
 from cluster.commands import run
 from cluster.configuration import CONTAINERD_SOCKET, containerd
 from cluster.errors import BuildFailed
-from cluster.namespaces import below, children, isolate
+from cluster.namespaces import below, children, isolate, run_module
 from cluster.packages import SYSTEM_PATH, find
 from cluster.progress import Progress
 
@@ -162,7 +162,7 @@ def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout) -> None
     log = work / "containerd.log"
     with log.open("wb") as output:
         runner = subprocess.Popen(
-            isolate([sys.executable, "-m", "cluster.seeds", program, configuration]),
+            isolate([*run_module("seeds"), str(program), str(configuration)]),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -208,13 +208,10 @@ def _wait_for_containerd(runner: subprocess.Popen[bytes], log: Path) -> int:
     raise BuildFailed(f"The containerd that prepares images did not start; the end of its log:\n{tail}")
 
 
-def _run_containerd(program: str, configuration: str) -> None:
+def main() -> None:
     """Process 1 of the namespaces in which a seed is made."""
+    program, configuration = sys.argv[1:]
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     child = subprocess.Popen([program, "--config", configuration], env={"PATH": SYSTEM_PATH})
     sys.exit(child.wait())
-
-
-if __name__ == "__main__":
-    _run_containerd(sys.argv[1], sys.argv[2])
