@@ -17,7 +17,7 @@ from cluster.cache import REPOSITORY, Cache
 from cluster.cgroups import group_name
 from cluster.cluster import Cluster
 from cluster.connection import merged_environment
-from cluster.errors import ClusterError, MissingRequirement, NotRunning, StartFailed
+from cluster.errors import BuildFailed, ClusterError, MissingRequirement, NotRunning, StartFailed
 from cluster.images import ImageBuilder, ImageSource
 from cluster.keeper import Plan, keep_logs
 from cluster.keeping import Kept, Start, wait_until
@@ -256,7 +256,12 @@ class EmbeddedCluster(Cluster):
         containerd = packages.find("containerd")
         if containerd is None:
             raise MissingRequirement("containerd vanished from this machine; install it and try again.")
-        self._builder.layout.send(image, seeds.import_command(self._kept.first, containerd), without=known)
+        command = seeds.import_command(self._kept.first, containerd)
+        try:
+            self._builder.layout.send(image, command, without=known)
+        except BuildFailed:
+            # Containerd throws away what no image uses any more, perhaps since `known` was found.
+            self._builder.layout.send(image, command)
 
     def _node_blobs(self) -> frozenset[str]:
         folder = self._kept.state.containerd / seeds.BLOBS

@@ -34,8 +34,8 @@ DATABASES = (
 )
 BLOBS = Path("io.containerd.content.v1.content/blobs/sha256")
 STAMP = "seed.json"
-TOLERATED = 96 << 20
-"""Bytes that a cluster rather imports by itself than have a new seed made for them (about a second)."""
+TOLERATED = 48 << 20
+"""Bytes that a cluster rather imports by itself than have a new seed made for them (less than a second)."""
 KEPT = 2
 """Seeds kept, beside those in use."""
 
@@ -83,7 +83,9 @@ def ensure(images: Sequence[BuiltImage], layout: ImageLayout, cache: Cache, prog
         target = cache.seeds / f"seed-{time.time_ns():x}"
         title = f"Unpacking {len(images)} images for the clusters to start from"
         with progress.step(title), finished_folder(target) as work:
-            _fill(work, images, layout)
+            if best is not None:
+                grow_from(best, work)
+            _fill(work, images, layout, best)
         _remove_older(cache)
         made = Seed.read(target)
         if made is None:
@@ -103,6 +105,20 @@ def copy(seed: Seed, root: Path) -> None:
     (root / SNAPSHOTS).mkdir(mode=0o700)
     for snapshot in (seed.folder / SNAPSHOTS).iterdir():
         (root / SNAPSHOTS / snapshot.name).mkdir(mode=0o700)
+
+
+def grow_from(seed: Seed, work: Path) -> None:
+    """Let a new seed begin as a copy whose files are links to the old one's: containerd adds layers, and alters none."""
+    for database in DATABASES:
+        (work / database).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(seed.folder / database, work / database)
+    for folder in (BLOBS, SNAPSHOTS):
+        (work / folder).parent.mkdir(parents=True, exist_ok=True)
+        run(
+            ["cp", "--archive", "--link", seed.folder / folder, work / folder],
+            error=BuildFailed,
+            explain=f"The prepared images in {seed.folder} could not be copied; remove {seed.folder} and try again",
+        )
 
 
 def mount_snapshots(seed: Path, root: Path) -> None:
@@ -150,8 +166,8 @@ def _remove_older(cache: Cache) -> None:
         os.close(lock)
 
 
-def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout) -> None:
-    """Run a containerd with its root in `work` and import `images` into it."""
+def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout, begun: Seed | None) -> None:
+    """Run a containerd with its root in `work` and import what of `images` the seed that it began as lacks."""
     program = find("containerd")
     if program is None:
         raise BuildFailed("containerd was not found.")
@@ -172,8 +188,12 @@ def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout) -> None
     try:
         process = _wait_for_containerd(runner, log)
         command = import_command(process, program)
-        known: set[str] = set()
+        known = set(begun.blobs) if begun else set()
+        names = dict(begun.names) if begun else {}
         for image in images:
+            if names.get(image.full_name) == image.manifest.digest:
+                continue
+            names[image.full_name] = image.manifest.digest
             layout.send(image, command, without=frozenset(known))
             known.update(blob.digest for blob in image.blobs)
         # Containerd closes its databases when it is asked to end, and process 1 with it.
@@ -190,7 +210,7 @@ def _fill(work: Path, images: Sequence[BuiltImage], layout: ImageLayout) -> None
         layout.share(blob)
     stamp = {
         "blobs": sorted(blob.name for blob in (work / BLOBS).iterdir()),
-        "names": {image.full_name: image.manifest.digest for image in images},
+        "names": names,
     }
     (work / STAMP).write_text(json.dumps(stamp))
 

@@ -256,3 +256,17 @@ def test_a_companys_certificates_are_found(tmp_path: Path) -> None:
     bundle.touch()
     assert pip_settings.certificate_bundle({"PIP_CERT": str(bundle)}) == bundle
     assert pip_settings.certificate_bundle({"PIP_CERT": str(tmp_path / "no")}) != tmp_path / "no"
+
+
+def test_a_seed_grows_from_an_older_one_without_changing_it(tmp_path: Path) -> None:
+    old = Seed.read(_seed(tmp_path / "old", ["base"]))
+    assert old is not None
+    (old.folder / seeds.SNAPSHOTS / "1" / "fs" / "file").write_text("layer")
+    new = tmp_path / "new"
+    new.mkdir()
+    seeds.grow_from(old, new)
+    (new / seeds.SNAPSHOTS / "2").mkdir()
+    (new / seeds.DATABASES[0]).write_text("more")
+    assert (new / seeds.SNAPSHOTS / "1" / "fs" / "file").samefile(old.folder / seeds.SNAPSHOTS / "1" / "fs" / "file")
+    assert [path.name for path in (old.folder / seeds.SNAPSHOTS).iterdir()] == ["1"]
+    assert (old.folder / seeds.DATABASES[0]).read_text() == "database"
