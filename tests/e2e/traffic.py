@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -32,6 +33,8 @@ class Traffic:
     url: str
     host: str
     rate: float = 40.0
+    path: str = "/invocations"
+    method: str = "POST"
     answers: list[Answer] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -70,9 +73,13 @@ class Traffic:
     async def _send(self, session: aiohttp.ClientSession) -> None:
         at = time.time()
         try:
-            async with session.post(f"{self.url}/invocations", json={}, headers={"Host": self.host}) as answer:
+            async with self._request(session) as answer:
                 text = await answer.text()
                 version = answer.headers.get("x-steersman-model-version", "")
                 self.answers.append(Answer(at, answer.status, version, "" if version else text[:200]))
         except (aiohttp.ClientError, TimeoutError) as error:
             self.answers.append(Answer(at, 0, "", f"{type(error).__name__}: {error}"))
+
+    def _request(self, session: aiohttp.ClientSession) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        body = {} if self.method == "POST" else None
+        return session.request(self.method, self.url + self.path, json=body, headers={"Host": self.host})

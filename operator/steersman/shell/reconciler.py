@@ -72,7 +72,11 @@ class Reconciler:
         obstacle = await self._obstacle(key, manifest)
         snapshot = await self._builder.build(manifest, obstacle)
         decided = plan(snapshot, provider_for)
-        manifest = await self._record(manifest, decided)
+        try:
+            manifest = await self._record(manifest, decided)
+        except NotFound:
+            # Deleted since it was last seen: the watch will say so.
+            return None
         self._desk.recorded(key, snapshot.results)
         self._on_planned(key, decided)
         for event in decided.events:
@@ -114,6 +118,8 @@ class Reconciler:
             try:
                 self._store.put(await self._client.apply(wanted))
             except (ApiError, NotFound) as error:
+                if _is_going(error):
+                    return
                 what = f"{wanted['kind']} {wanted['metadata']['name']} could not be written: {error}"
                 self._events.record(manifest, EventIntent(Reason.APPLY_FAILED, what, warning=True))
                 raise ApiError(getattr(error, "status", 404), what) from error
@@ -159,3 +165,8 @@ class Reconciler:
         self._desk.drop(key)
         self._taken.pop(key, None)
         self._on_planned(key, None)
+
+
+def _is_going(error: Exception) -> bool:
+    """Whether a write was refused because the whole namespace is being deleted."""
+    return isinstance(error, ApiError) and error.status == 403 and "because it is being terminated" in str(error)

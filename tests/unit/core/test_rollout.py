@@ -118,10 +118,10 @@ def test_replicas_changed_in_mid_rollout_do_not_lift_the_later_quarantine() -> N
 def test_prometheus_down_holds_then_waits_for_a_person() -> None:
     world = with_v2()
     world.prometheus_works = False
-    world.run(300)
+    world.run(300, step=15)
     assert world.status.candidate_weight == 10
     assert world.condition("AnalysisPassing") == ("Unknown", "AnalysisError")
-    world.run(600)
+    world.run(600, step=30)
     assert world.status.phase == Phase.PAUSED
     assert world.condition("Progressing") == ("Unknown", "InconclusiveLimitExceeded")
     world.act("promote")
@@ -263,7 +263,7 @@ def test_abort_by_hand_quarantines() -> None:
 def test_indefinite_pause_waits_for_promote() -> None:
     steps = [{"setWeight": 20}, {"pause": {}}]
     world = with_v2(gateway_spec(strategy={"canary": {"steps": steps}}))
-    world.run(1000)
+    world.run(1000, step=60)
     assert world.status.phase == Phase.PAUSED
     assert world.condition("Progressing") == ("Unknown", "AwaitingPromotion")
     world.act("promote")

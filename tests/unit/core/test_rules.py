@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -10,7 +10,7 @@ from steersman.api.conditions import Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
-PLANNED_WEIGHTS = {0, 10, 50, 100}
+PLANNED_WEIGHTS = {0, 10, 90, 50, 100}
 
 
 class Rollouts(RuleBasedStateMachine):
@@ -76,6 +76,10 @@ class Rollouts(RuleBasedStateMachine):
             assert set(weights) <= PLANNED_WEIGHTS
 
     @invariant()
+    def pods_come_before_weights(self) -> None:
+        assert self.world.broken_promises == []
+
+    @invariant()
     def every_backend_of_the_route_exists(self) -> None:
         for revision in self.world.route_weights():
             assert ("Service", revision) in self.world.children
@@ -119,5 +123,10 @@ class Rollouts(RuleBasedStateMachine):
 
 TestRollouts = Rollouts.TestCase
 TestRollouts.settings = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=30,
+    stateful_step_count=25,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from typing import Any
 
 from steersman.adapters.traffic import provider_for
@@ -93,6 +94,7 @@ class World:
         self.requests_per_second = 40.0
         self.pending: list[MetricQuery] = []
         self.last: Plan | None = None
+        self.broken_promises: list[str] = []
         self._uids = itertools.count(100)
         self._answered: list[QueryResult] = []
 
@@ -175,7 +177,24 @@ class World:
         wanted["status"] = (old or {}).get("status", {})
         self.children[key] = wanted
         if key[0] == "HTTPRoute":
+            self._check_pods(old, wanted)
             self.weights_seen.append(tuple(self.route_weights().values()))
+
+    def _check_pods(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+        """No weight is raised before the pods for it are available."""
+
+        def backends(route: dict[str, Any] | None) -> dict[str, int]:
+            refs = route["spec"]["rules"][0]["backendRefs"] if route else []
+            return {ref["name"]: ref["weight"] for ref in refs}
+
+        before = backends(old)
+        for revision, weight in backends(new).items():
+            is_stable = self.status.stable is not None and self.status.stable.name == revision
+            if weight > before.get(revision, 0) and not is_stable:
+                needed = max(1, math.ceil(self.manifest["spec"]["replicas"] * weight / 100))
+                available = self.children["Deployment", revision]["status"].get("availableReplicas", 0)
+                if available < needed:
+                    self.broken_promises.append(f"{revision} got {weight} % with {available} of {needed} pods")
 
     def settle(self) -> None:
         """Pods start and stop, the gateway accepts, Prometheus answers."""
