@@ -192,7 +192,7 @@ def _verdict(report: dict[str, Any], console: Console, output: Path) -> int:
     console.print()
     for promise in promises:
         mark = "[bold green]kept    [/]" if promise.kept else "[bold red]NOT KEPT[/]"
-        console.print(mark, f"{promise.name}: [dim]{promise.found}[/]", highlight=False)
+        console.print(mark, f"{promise.name}: [dim]{promise.found}[/]", highlight=False, soft_wrap=True)
     rollback = report["rollback"]
     if rollback and rollback["secondsFromFirstBadResponse"] is not None:
         console.print(
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("\nInterrupted.")
         return 130
     except (ClusterError, InstallationError, ScenarioError, LoadError, subprocess.SubprocessError) as error:
-        console.print(f"\n{error}", markup=False, highlight=False)
+        console.print(f"\n{error}", markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         if target is not None:

@@ -82,7 +82,7 @@ class Story:
         second = time.monotonic() - self._began
         self._log.append((second, line))
         if self._live is None:
-            self._console.print(f"[{second:6.1f}] {line}", markup=False, highlight=False)
+            self._console.print(f"[{second:6.1f}] {line}", markup=False, highlight=False, soft_wrap=True)
 
     def show(self) -> Live:
         """The live view as a context manager; where the output is no terminal it only keeps `update` working."""

@@ -11,6 +11,8 @@ Manifest = dict[str, Any]
 MLFLOW_IN_CLUSTER = "http://mlflow.mlflow.svc:5000"
 REGISTRY_POLL = "3s"
 REPLICAS = 2
+LATENCY_OBJECTIVE = "2.5"
+"""Seconds; one of the runtime's histogram bounds. Generous, since the demo shares the machine with its own cluster."""
 TEMPLATES = [{"name": "request-errors"}, {"name": "latency"}]
 
 # The pauses make each plateau long enough to measure its split to 3 points: see demo.split and the rate in demo.load.
@@ -69,7 +71,11 @@ def model_deployment(strategy: dict[str, Any]) -> Manifest:
                 }
             },
             "strategy": strategy,
-            "analysis": {"templates": TEMPLATES, "interval": f"{INTERVAL:g}s"},
+            "analysis": {
+                "templates": TEMPLATES,
+                "args": [{"name": "slo", "value": LATENCY_OBJECTIVE}],
+                "interval": f"{INTERVAL:g}s",
+            },
             "progressDeadline": "3m",
         },
     }

@@ -71,7 +71,7 @@ class Scenario:
         """Version 2 by canary: promoted."""
         await asyncio.sleep(STEADY_SECONDS)
         await self._release("2")
-        await self._until("v2 is promoted", 300, lambda seen: _healthy(seen, "2"))
+        await self._until("v2 is promoted", 300, lambda seen: _healthy(seen, "2"), _quarantines("2"))
         await asyncio.sleep(STEADY_SECONDS)
 
     async def release_bad(self) -> None:
@@ -98,7 +98,7 @@ class Scenario:
             "the new strategy is taken up", 60, lambda seen: seen.generation >= generation and _healthy(seen, "2")
         )
         await self._release("4")
-        await self._until("v4 is promoted", 240, lambda seen: _healthy(seen, "4"))
+        await self._until("v4 is promoted", 240, lambda seen: _healthy(seen, "4"), _quarantines("4"))
         await asyncio.sleep(2 * STEADY_SECONDS)
 
     def _only(self, version: str) -> bool:
@@ -141,14 +141,20 @@ class Scenario:
             raise ScenarioError(f"kubectl {' '.join(arguments)}: {errors.decode().strip()}")
         return output.decode()
 
-    async def _until(self, what: str, seconds: float, reached: Callable[[DeploymentObservation], bool]) -> None:
-        """Wait until the ModelDeployment's latest state fits. Raises ScenarioError after some seconds."""
-        deadline = time.monotonic() + seconds
+    async def _until(
+        self,
+        what: str,
+        seconds: float,
+        reached: Callable[[DeploymentObservation], bool],
+        hopeless: Callable[[DeploymentObservation], bool] = lambda seen: False,
+    ) -> None:
+        """Wait until the ModelDeployment's latest state fits. Raises ScenarioError after some seconds, or once it cannot."""
+        began = time.monotonic()
         while not (self._seen.deployments and reached(self._seen.deployments[-1])):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ScenarioError(f"After {seconds:g} s still waiting until {what}.\n\n{await self._diagnosis()}")
-            await self._observer.wait(min(left, 1.0))
+            waited = time.monotonic() - began
+            if waited >= seconds or (self._seen.deployments and hopeless(self._seen.deployments[-1])):
+                raise ScenarioError(f"Waited {waited:.0f} s in vain until {what}.\n\n{await self._diagnosis()}")
+            await self._observer.wait(min(seconds - waited, 1.0))
         self._say(f"{what}: done")
 
     async def _until_gateway_answers(self, version: str, seconds: float) -> None:
@@ -200,3 +206,8 @@ def _healthy(seen: DeploymentObservation, version: str) -> bool:
     """The version is what is wanted, and it serves all traffic."""
     wanted = (seen.status.get("model") or {}).get("version")
     return seen.current and seen.phase == "Healthy" and seen.version("stable") == version and wanted == version
+
+
+def _quarantines(version: str) -> Callable[[DeploymentObservation], bool]:
+    """That the version was rolled back and will not be tried again by itself."""
+    return lambda seen: seen.quarantined == version
