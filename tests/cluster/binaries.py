@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -156,14 +156,15 @@ def ensure(modules: Iterable[GoModule], cache: Cache, progress: Progress) -> Bin
     for module in modules:
         target = cache.binaries / f"{module.name}-{module.key(architecture)}"
         if not is_built(target):
-            with cache.lock(
-                f"build-{module.name}",
-                waiting=lambda name=module.name: progress.say(f"Another process is building {name}; waiting for it"),  # type: ignore[misc]
-            ):
+            with cache.lock(f"build-{module.name}", waiting=_say_waiting(progress, module.name)):
                 if not is_built(target):
                     _build(module, target, cache, progress, architecture)
         folders.append(target)
     return Binaries(tuple(folders))
+
+
+def _say_waiting(progress: Progress, name: str) -> Callable[[], None]:
+    return lambda: progress.say(f"Another process is building {name}; waiting for it")
 
 
 def is_built(target: Path) -> bool:

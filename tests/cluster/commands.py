@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
+from cluster.namespaces import bound_to_parent
 
 Argument = str | Path
 
@@ -59,12 +61,16 @@ def stream(
     error: type[ClusterError] = ClusterError,
     explain: str = "",
 ) -> None:
-    """Run `command` and hand each line of its output to `line`; the whole output also goes to the file `log`."""
+    """Run `command` and hand each line of its output to `line`; the whole output also goes to the file `log`.
+
+    The command ends with this process, even when this is killed.
+    """
     words = [str(word) for word in command]
+    bound = bound_to_parent(words) if shutil.which("setpriv") and shutil.which(words[0]) else words
     kept: list[str] = []
     try:
         process = subprocess.Popen(
-            words,
+            bound,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

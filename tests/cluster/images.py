@@ -149,6 +149,8 @@ class ImageBuilder:
     # ---------------------------------------------------------------- buildah
 
     def _build(self, source: ImageSource, context: Path, key: str) -> BuiltImage:
+        # Left by a build that was killed, with its file system still mounted: nobody else builds at this moment.
+        run([*self._buildah(), "rm", "--all"], env=self._environment())
         start = self._start_image(source)
         arguments = {**source.arguments, source.parent_argument: start}
         reference = f"{storage_name(source.name)}:{key}"

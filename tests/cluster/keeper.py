@@ -1,10 +1,10 @@
 """The process that keeps one cluster: starts it, carries connections into it, and takes it down.
 
-`main` runs with the state folder as its argument. The keeper inherits the cluster's lock and holds it as long as it lives, so
-nobody has to guess from process numbers whether a cluster is up. It takes everything down when it is asked to over its socket, on
-SIGTERM, when the node's first process ends, or when the process that the cluster is tied to ends in whatever way; and
-should the keeper itself be killed, the kernel kills the cluster's processes with it (see namespaces.isolate), and the
-next command for that name removes the rest.
+`main` runs with the state folder as its argument. The keeper inherits the cluster's lock and holds it as long as it
+lives, so nobody has to guess from process numbers whether a cluster is up. It takes everything down when it is asked
+to over its socket, on SIGTERM, when the cluster's first process ends, or when the process that the cluster is tied to
+ends in whatever way. Should the keeper itself be killed, the kernel kills the cluster's processes with it (see
+namespaces.isolate), and the next command for that name removes the rest.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Keeper:
                 api_port = await self._forward(*self._plan.target, self._plan.api_port)
             except OSError as taken:
                 raise ClusterError(
-                    f"127.0.0.1:{self._plan.api_port} cannot be listened on ({taken.strerror}). Choose another --api-port."
+                    f"127.0.0.1:{self._plan.api_port} cannot be listened on ({taken.strerror}). Choose another "
+                    "--api-port."
                 ) from taken
         record = {"keeper": os.getpid(), "first": first, "api_port": api_port}
         beside = self._state.record.with_suffix(".new")

@@ -167,6 +167,7 @@ class Start:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": str(KIT.parent)},
+                cwd="/",  # no folder is kept from being removed
                 pass_fds=(self._lock, *inherited),
                 start_new_session=True,
             )

@@ -24,7 +24,7 @@ def isolate(command: Sequence[str | Path]) -> list[str]:
 def run_module(name: str) -> list[str]:
     """The command line that runs `main` of the module cluster.NAME; PYTHONPATH must lead to the package."""
     # Not by -m, which warns of modules that the package has imported already.
-    return [sys.executable, "-c", f"from cluster.{name} import main; main()"]
+    return [sys.executable, "-P", "-c", f"from cluster.{name} import main; main()"]
 
 
 def bound_to_parent(command: Sequence[str]) -> list[str]:

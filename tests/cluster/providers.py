@@ -1,7 +1,7 @@
 """Chooses where a cluster comes from.
 
-`auto`: an existing cluster when one is named, by --context or $STEERSMAN_KUBE_CONTEXT; kind when it is installed, Docker
-answers and the node image can be had; else the embedded cluster.
+`auto`: an existing cluster when one is named, by --context or $STEERSMAN_KUBE_CONTEXT; kind when it is installed,
+Docker answers and the node image can be had; else the embedded cluster.
 """
 
 from __future__ import annotations

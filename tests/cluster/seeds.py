@@ -108,7 +108,7 @@ def copy(seed: Seed, root: Path) -> None:
 
 
 def grow_from(seed: Seed, work: Path) -> None:
-    """Let a new seed begin as a copy whose files are links to the old one's: containerd adds layers, and alters none."""
+    """Let a new seed begin as a copy, its files links to the old one's: containerd adds layers, and alters none."""
     for database in DATABASES:
         (work / database).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(seed.folder / database, work / database)

@@ -1,14 +1,20 @@
 """Which provider is taken, and what the ones that need others' programs ask of these."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from cluster import __main__, kind, providers
+from cluster.cache import KIT
 from cluster.commands import run, stream
 from cluster.errors import BuildFailed, ClusterError, MissingRequirement
 from cluster.existing import ExistingCluster, image_name
 from cluster.images import MLFLOW, OPERATOR
+from cluster.namespaces import alive
 from cluster.options import Options
 from cluster.progress import Progress, duration
 
@@ -185,3 +191,24 @@ def test_a_terminal_gets_one_line_rewritten() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(4.21, "4.2 s"), (60, "1 min 00 s"), (185.4, "3 min 05 s")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_build_ends_with_a_killed_kit(tmp_path: Path) -> None:
+    """Nobody would wait for it or use what it makes."""
+    code = "import sys; from cluster.commands import stream\n"
+    code += "stream(['sh', '-c', 'echo $$; exec sleep 300'], lambda line: print(line, flush=True))"
+    kit = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(KIT.parent)},
+    )
+    with kit:
+        assert kit.stdout is not None
+        build = int(kit.stdout.readline())
+        kit.kill()
+        kit.wait()
+    deadline = time.monotonic() + 10
+    while alive(build):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
