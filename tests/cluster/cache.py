@@ -28,9 +28,11 @@ class Cache:
 
     @classmethod
     def default(cls) -> Cache:
-        """$STEERSMAN_CACHE, else ~/.cache/steersman."""
+        """$STEERSMAN_CACHE, else steersman in $XDG_CACHE_HOME, which is ~/.cache by default."""
         chosen = os.environ.get("STEERSMAN_CACHE")
-        return cls(Path(chosen).expanduser().resolve() if chosen else Path.home() / ".cache" / "steersman")
+        if chosen:
+            return cls(Path(chosen).expanduser().resolve())
+        return cls(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steersman")
 
     @property
     def binaries(self) -> Path:

@@ -96,6 +96,9 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("STEERSMAN_CACHE", str(tmp_path / "here"))
     assert Cache.default().root == tmp_path / "here"
     monkeypatch.delenv("STEERSMAN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert Cache.default().root == tmp_path / "xdg" / "steersman"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Cache.default().root == tmp_path / ".cache" / "steersman"
 
