@@ -6,6 +6,7 @@ import json
 import time
 
 from cluster.cluster import Cluster
+from cluster.configuration import CONTAINERD_SOCKET
 
 NAMESPACE = "steersman-system"
 
@@ -29,7 +30,18 @@ def kill_leader(cluster: Cluster) -> str:
     name = leader(cluster)
     pod = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pod", name, "-o", "json"))
     container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-    command = ["ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container]
+    command = [
+        "ctr",
+        "--address",
+        CONTAINERD_SOCKET,
+        "--namespace",
+        "k8s.io",
+        "tasks",
+        "kill",
+        "--signal",
+        "SIGKILL",
+        container,
+    ]
     done = cluster.run_inside(command, namespaces=("mount", "net", "pid"))
     assert done.returncode == 0, done.stderr
     cluster.kubectl("-n", NAMESPACE, "delete", "pod", name, "--grace-period=0", "--force", "--wait=false")

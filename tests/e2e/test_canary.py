@@ -40,7 +40,7 @@ def test_good_version_is_promoted_and_a_bad_one_rolled_back(workspace: Workspace
 
         workspace.version(model)
         workspace.until_stable("4")
-    assert traffic.lost() == []
+    assert traffic.lost() == [], traffic.summary()
     assert len(traffic.answers) > 1000
 
 

@@ -69,7 +69,7 @@ def test_canary_survives_a_kill_in_every_phase(workspace: Workspace) -> None:
             workspace.until("the old pods gone", lambda: not workspace.status().get("retiring"), timeout=60)
         assert recorder.candidate_weights(status["stable"]["name"]) == [0, 20, 60, 100]
         assert all(sum(weights.values()) == 100 for weights in recorder.seen)
-    assert _since_first_success(traffic) == []
+    assert _since_first_success(traffic) == [], traffic.summary()
 
 
 def test_blue_green_survives_a_kill_in_every_phase(workspace: Workspace) -> None:
@@ -90,7 +90,7 @@ def test_blue_green_survives_a_kill_in_every_phase(workspace: Workspace) -> None
             status = workspace.until_stable("2")
         assert recorder.candidate_weights(status["stable"]["name"]) == [0, 100]
         assert all(sum(weights.values()) == 100 for weights in recorder.seen)
-    assert _since_first_success(traffic) == []
+    assert _since_first_success(traffic) == [], traffic.summary()
 
 
 @pytest.mark.parametrize("moment", ["bad version has traffic", "rolling back"])
@@ -112,7 +112,7 @@ def test_rollback_survives_a_kill(workspace: Workspace, moment: str) -> None:
         assert recorder.candidate_weights(revision) in ([0, 20, 0], [0, 20])
         stable = workspace.status()["stable"]["name"]
         workspace.until("stable has all traffic", lambda: workspace.route() == {stable: 100})
-    assert _since_first_success(traffic) == []
+    assert _since_first_success(traffic) == [], traffic.summary()
 
 
 def _since_first_success(traffic: Traffic) -> list[Any]:

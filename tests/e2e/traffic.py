@@ -57,6 +57,13 @@ class Traffic:
         """Requests that failed and were not answered by a model."""
         return [a for a in list(self.answers) if a.status != 200 and not (a.status == 500 and a.version)]
 
+    def summary(self) -> str:
+        """Lost requests in a few lines: when, and by what cause."""
+        lost = self.lost()
+        causes = Counter(f"{answer.status} {answer.error[:90]}" for answer in lost)
+        span = f"{lost[0].at:.3f} to {lost[-1].at:.3f}" if lost else "never"
+        return f"{len(lost)} of {len(self.answers)} lost, {span}: {dict(causes)}"
+
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=15)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=200)) as session:

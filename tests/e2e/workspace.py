@@ -88,7 +88,7 @@ class Workspace:
             "image": self.cluster.image(OPERATOR_IMAGE),
             "command": ["python", "/app/serve.py"],
             "ports": [{"name": "http", "containerPort": 8080}],
-            "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5},
             "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
             "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
             "volumeMounts": [{"name": "app", "mountPath": "/app"}],
@@ -108,11 +108,11 @@ class Workspace:
     def resource(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         return {"apiVersion": "steersman.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
-    def deployment(self, model: str, name: str = "fraud", **changes: Any) -> dict[str, Any]:
+    def deployment(self, registered: str, name: str = "fraud", **changes: Any) -> dict[str, Any]:
         """A ModelDeployment with the light runtime behind the Gateway, under this namespace's host name."""
         traffic = {"gatewayAPI": {**GATEWAY["gatewayAPI"], "hostnames": [self.host]}}
         spec: dict[str, Any] = {
-            "model": {"registry": "mlflow", "name": model, "alias": "champion"},
+            "model": {"registry": "mlflow", "name": registered, "alias": "champion"},
             "runtime": {"name": "light"},
             "replicas": 2,
             "traffic": traffic,

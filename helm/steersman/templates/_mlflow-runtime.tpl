@@ -60,9 +60,9 @@ template:
         httpGet:
           path: /ready
           port: http
-        periodSeconds: 2
-        timeoutSeconds: 2
-        failureThreshold: 2
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 3
       livenessProbe:
         httpGet:
           path: /live
