@@ -62,6 +62,8 @@ def kubelet(state: State, cgroup: str) -> dict[str, Any]:
         "kubeAPIQPS": 100,
         "kubeAPIBurst": 200,
         "registerNode": True,
+        # Its default lies outside the folders that are the cluster's own.
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     }
 
 

@@ -32,6 +32,8 @@ class Connection:
         folders = [str(program.parent) for program in (self._kubectl, self._helm) if program is not None]
         return {
             "KUBECONFIG": str(self.kubeconfig),
+            # kubectl keeps what it learns by address, and another cluster may get this one's port.
+            "KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache"),
             "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ.get("PATH", "")]),
         }
 

@@ -82,6 +82,7 @@ class ExistingCluster(BorrowedCluster):
     def env(self) -> dict[str, str]:
         """PATH with the clients; KUBECONFIG as the person has it."""
         inherited = super().env
+        del inherited["KUBECACHEDIR"]
         if "KUBECONFIG" in os.environ:
             inherited["KUBECONFIG"] = os.environ["KUBECONFIG"]
         return inherited

@@ -26,8 +26,6 @@ BOUND = {
     "/var/lib/cni": "cni",
     "/var/log/pods": "pod-logs",
     "/var/log/containers": "container-logs",
-    "/opt/cni": "opt-cni",
-    "/etc/cni": "etc-cni",
 }
 """Folders of the machine over which the cluster's own are mounted."""
 
