@@ -63,7 +63,16 @@ def _make(work: Path, progress: Progress, log: Path) -> None:
     root = work / "root"
     path = {"PATH": os.environ.get("PATH", "") + ":" + SYSTEM_PATH}
     mirror = os.environ.get("STEERSMAN_DEBIAN_MIRROR")  # debootstrap's own choice when unset
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(INCLUDED)}", SUITE, str(root)]
+    # In a mount namespace of its own, so that nothing stays mounted when it is interrupted.
+    command = [
+        "unshare",
+        "--mount",
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={','.join(INCLUDED)}",
+        SUITE,
+        str(root),
+    ]
     explain = "The base image could not be made; check the way to the Debian mirror (STEERSMAN_DEBIAN_MIRROR sets one)"
     with progress.step(f"Making the base image (Debian {SUITE} with Python)") as step:
         done = 0

@@ -154,13 +154,23 @@ def ensure(modules: Iterable[GoModule], cache: Cache, progress: Progress) -> Bin
     architecture = require_architecture()
     folders = []
     for module in modules:
-        target = cache.binaries / f"{module.name}-{module.key(architecture)}"
+        target = _target(module, cache, architecture)
         if not is_built(target):
             with cache.lock(f"build-{module.name}", waiting=_say_waiting(progress, module.name)):
                 if not is_built(target):
                     _build(module, target, cache, progress, architecture)
         folders.append(target)
     return Binaries(tuple(folders))
+
+
+def all_built(modules: Iterable[GoModule], cache: Cache) -> bool:
+    """Whether the cache holds all programs of `modules`."""
+    architecture = require_architecture()
+    return all(is_built(_target(module, cache, architecture)) for module in modules)
+
+
+def _target(module: GoModule, cache: Cache, architecture: str) -> Path:
+    return cache.binaries / f"{module.name}-{module.key(architecture)}"
 
 
 def _say_waiting(progress: Progress, name: str) -> Callable[[], None]:

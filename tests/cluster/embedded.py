@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cluster import binaries, certificates, configuration, images, keeping, kubeconfig, manifests, packages, seeds
 from cluster.archives import BuiltImage
-from cluster.binaries import Binaries
+from cluster.background import Background
+from cluster.binaries import Binaries, GoModule
 from cluster.cache import REPOSITORY, Cache
 from cluster.cgroups import group_name
 from cluster.cluster import Cluster
@@ -56,12 +57,25 @@ def prepare(options: Options, cache: Cache, progress: Progress) -> Prepared:
     require_space(cache.root, WARM_SPACE)
     parts = choose(options.parts)
     modules = [*NODE_MODULES, *(module for part in parts for module in part.modules)]
-    built = binaries.ensure(modules, cache, progress)
+    sources = [images.PAUSE, *(part.image for part in parts), *options.images]
+    built = _build_programs(modules, sources, cache, progress)
     programs = {name: built[name] for part in parts for module in part.modules for name in module.programs}
     builder = ImageBuilder(cache, progress, programs)
-    sources = [images.PAUSE, *(part.image for part in parts), *options.images]
     made = tuple(builder.build(source) for source in sources)
     return Prepared(built, builder, made, seeds.ensure(made, builder.layout, cache, progress))
+
+
+def _build_programs(
+    modules: Sequence[GoModule], sources: Sequence[ImageSource], cache: Cache, progress: Progress
+) -> Binaries:
+    """Build the programs and, as that takes minutes, beside it the images that need none of them."""
+    if binaries.all_built(modules, cache):
+        return binaries.ensure(modules, cache, progress)
+    early = ImageBuilder(cache, progress)
+    beside = Background(lambda: [early.build(source) for source in sources if not source.program])
+    built = binaries.ensure(modules, cache, progress)
+    beside.finish()
+    return built
 
 
 class EmbeddedCluster(Cluster):

@@ -12,6 +12,9 @@ from typing import TextIO
 PLAIN_INTERVAL = 15.0
 """Seconds between two progress lines of one step where the output is no terminal."""
 
+LEAST_SHARE = 0.05
+"""Share of a step that must be done before the time left is estimated from it."""
+
 
 def duration(seconds: float) -> str:
     """`seconds` for people: `4.2 s`, `3 min 05 s`."""
@@ -39,7 +42,7 @@ class Step:
         self._last_line = now
         done = min(done, total)
         text = f"{self._title}: {done}/{total} {unit}"
-        if done:
+        if done >= total * LEAST_SHARE:
             text += f", about {duration((now - self._began) / done * (total - done))} left"
         self._progress.passing(text)
 

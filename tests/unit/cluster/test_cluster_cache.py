@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cluster import binaries
+from cluster.background import Background
 from cluster.binaries import KUBERNETES, Binaries, GoModule, is_built
 from cluster.cache import KIT, Cache, clear_unfinished, finished_folder, take_lock, valid_name
-from cluster.errors import MissingRequirement
+from cluster.errors import BuildFailed, MissingRequirement
 
 
 def test_a_folder_appears_only_when_it_is_finished(tmp_path: Path) -> None:
@@ -175,3 +176,25 @@ def test_the_version_that_kubernetes_reports_is_the_pinned_one() -> None:
 def test_the_stamped_version_is_the_pinned_one(module: GoModule, required: str) -> None:
     (version,) = module.stamps.values()
     assert f"{required} {version}" in (module.folder / "go.mod").read_text()
+
+
+# ---------------------------------------------------------------- work beside other work
+
+
+def test_work_beside_is_waited_for_and_its_failure_raised() -> None:
+    done: list[int] = []
+    Background(lambda: done.append(1)).finish()
+    assert done == [1]
+
+    def fail() -> None:
+        raise BuildFailed("no luck")
+
+    with pytest.raises(BuildFailed, match="no luck"):
+        Background(fail).finish()
+
+
+def test_work_beside_does_not_hold_up_the_end() -> None:
+    code = "import threading; from cluster.background import Background\nBackground(threading.Event().wait)"
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=20, env={**os.environ, "PYTHONPATH": str(KIT.parent)}
+    )
