@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -21,27 +21,30 @@ class Rollouts(RuleBasedStateMachine):
         self.world = World()
         self.world.run(30)
 
-    @rule(version=st.sampled_from("123"))
-    def alias_moves(self, version: str) -> None:
+    @rule(version=st.sampled_from("123"), seconds=st.sampled_from([0, 40, 150]))
+    def alias_moves(self, version: str, seconds: int) -> None:
         self.world.answer = RegistryAnswer(version)
+        self._pass_time(seconds)
 
-    @rule(reason=st.sampled_from([Reason.ALIAS_NOT_FOUND, Reason.REGISTRY_UNREACHABLE]))
-    def registry_trouble(self, reason: Reason) -> None:
+    @rule(
+        reason=st.sampled_from([Reason.ALIAS_NOT_FOUND, Reason.REGISTRY_UNREACHABLE]), seconds=st.sampled_from([0, 30])
+    )
+    def registry_trouble(self, reason: Reason, seconds: int) -> None:
+        before = self.world.answer
         self.world.answer = Problem(reason, "trouble")
+        self._pass_time(seconds)
+        self.world.answer = before
 
-    @rule(replicas=st.integers(1, 6))
-    def scale(self, replicas: int) -> None:
-        self.world.change_spec(gateway_spec(replicas=replicas))
+    @rule(
+        replicas=st.integers(1, 6),
+        paused=st.sampled_from([False, False, False, True]),
+        value=st.sampled_from(["a", "a", "b"]),
+    )
+    def change_spec(self, replicas: int, paused: bool, value: str) -> None:
+        environment = {"env": [{"name": "A", "value": value}]}
+        self.world.change_spec(gateway_spec(replicas=replicas, paused=paused, runtime=environment))
 
-    @rule(paused=st.booleans())
-    def pause_by_spec(self, paused: bool) -> None:
-        self.world.change_spec(gateway_spec(paused=paused))
-
-    @rule(value=st.sampled_from(["a", "b"]))
-    def change_environment(self, value: str) -> None:
-        self.world.change_spec(gateway_spec(runtime={"env": [{"name": "A", "value": value}]}))
-
-    @rule(action=st.sampled_from(["promote", "abort", "retry", "pause", "resume", "nonsense"]))
+    @rule(action=st.sampled_from(["promote", "promote", "abort", "retry", "pause", "resume", "resume", "nonsense"]))
     def act(self, action: str) -> None:
         self.world.act(action)
 
@@ -49,13 +52,23 @@ class Rollouts(RuleBasedStateMachine):
     def quality(self, version: str, share: float) -> None:
         self.world.failing = {version: share}
 
-    @rule(pods=st.booleans(), gateway=st.booleans(), prometheus=st.booleans())
-    def weather(self, pods: bool, gateway: bool, prometheus: bool) -> None:
-        self.world.pods_start, self.world.gateway_works, self.world.prometheus_works = pods, gateway, prometheus
+    @rule(pods=st.booleans(), gateway=st.booleans(), prometheus=st.booleans(), seconds=st.sampled_from([0, 30, 700]))
+    def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, seconds: int) -> None:
+        world = self.world
+        world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
+        self._pass_time(seconds)
+        world.pods_start = world.gateway_works = world.prometheus_works = True
 
-    @rule(seconds=st.sampled_from([1, 20, 70]))
+    @rule(seconds=st.sampled_from([1, 20, 70, 200]))
     def time_passes(self, seconds: int) -> None:
-        self.world.run(seconds, step=10)
+        self._pass_time(seconds)
+
+    def _pass_time(self, seconds: int) -> None:
+        self.world.run(seconds, step=max(10, seconds // 10))
+        status = self.world.status
+        event(f"{status.phase} at {status.candidate_weight} %")
+        for entry in status.history:
+            event(f"ended: {entry.outcome} {entry.reason}")
 
     @rule()
     def cluster_catches_up(self) -> None:
