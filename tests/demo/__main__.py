@@ -20,7 +20,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster import Cluster, ClusterError
+from cluster import AlreadyRunning, Cluster, ClusterError
 from demo.check import check
 from demo.installation import InstallationError, environment, install_operator, register_models
 from demo.live import Story
@@ -237,6 +237,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 tied=not options.keep,
             )
         return run(target, options, console, story, phases)
+    except AlreadyRunning:
+        console.print(
+            f"A cluster named {options.name} is up: choose another name with --name, or take it down with\n"
+            f"  make cluster-down NAME={options.name}",
+            highlight=False,
+        )
+        return 1
     except KeyboardInterrupt:
         console.print("\nInterrupted.")
         return 130
