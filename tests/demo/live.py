@@ -23,7 +23,7 @@ from steersman.cli.view import EventLine, render_status
 WINDOW = 5.0
 """Seconds of requests that the rates are of."""
 BAR = 40
-LOG_LINES = 8
+LOG_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -111,17 +111,20 @@ class Story:
 
     def render(self, now: float) -> RenderableType:
         """The whole view."""
-        parts: list[RenderableType] = [self._traffic()]
+        log = Table.grid(padding=(0, 2, 0, 0))
+        for second, line in self._log:
+            log.add_row(Text(f"{second:6.1f}", style="dim"), Text(line))
+        # The status comes last: where the terminal is too low for all, its end is cut off.
+        parts: list[RenderableType] = [
+            self._traffic(),
+            Panel(log, title="what happened", title_align="left", border_style="dim"),
+        ]
         if self._seen.latest:
             events = [
                 EventLine(event.at, event.kind == "Warning", event.reason, event.message)
                 for event in reversed(self._seen.events[-3:])
             ]
             parts.append(Panel(render_status(_deployment(self._seen), now, events), border_style="dim"))
-        log = Table.grid(padding=(0, 2, 0, 0))
-        for second, line in self._log:
-            log.add_row(Text(f"{second:6.1f}", style="dim"), Text(line))
-        parts.append(Panel(log, title="what happened", title_align="left", border_style="dim"))
         return Group(*parts)
 
     def _traffic(self) -> RenderableType:
