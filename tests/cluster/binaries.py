@@ -100,7 +100,10 @@ CONTOUR = GoModule(
 PROMETHEUS = GoModule(
     # Debian's package leaves out the discovery of Kubernetes pods; this one leaves out that of everything else.
     name="prometheus",
-    programs={"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    programs={
+        "prometheus": "github.com/prometheus/prometheus/cmd/prometheus",
+        "promtool": "github.com/prometheus/prometheus/cmd/promtool",
+    },
     stamps={"github.com/prometheus/common/version.Version": "3.16.0"},
     tags=("remove_all_sd", "enable_kubernetes_sd"),
 )

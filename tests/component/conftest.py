@@ -1,4 +1,4 @@
-"""A real API server for the session: etcd, kube-apiserver and the controllers, without a node."""
+"""What component tests run against: a real API server, and Prometheus' own programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from cluster.binaries import PROMETHEUS, Binaries, ensure
+from cluster.cache import Cache
 from cluster.control_plane import ControlPlane
+from cluster.progress import Progress
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +17,9 @@ def control_plane() -> Iterator[ControlPlane]:
     """A control plane of this session's own; the caller is cluster-admin. Built from source when the cache is cold."""
     with ControlPlane.up(controllers=True) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def prometheus_binaries() -> Binaries:
+    """`prometheus` and `promtool`, built from source when the cache is cold."""
+    return ensure([PROMETHEUS], Cache.default(), Progress())

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.binaries import Binaries
 from steersman.core.analysis.promql import count_since, quote, render
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)"
-)
+pytestmark = pytest.mark.usefixtures("promtool")
+
+PROMTOOL: list[str] = []
+"""Path of promtool, once the fixture has found or built it."""
+
+
+@pytest.fixture(scope="module")
+def promtool(prometheus_binaries: Binaries) -> None:
+    """Prometheus' own tool, of the version that the test clusters run."""
+    PROMTOOL[:] = [str(prometheus_binaries["promtool"])]
+
 
 Expectation = tuple[str, str, dict[str, float]]
 """Time of evaluation, expression, and the expected value per revision."""
@@ -32,7 +40,7 @@ def evaluate(directory: Path, given: list[dict[str, str]], tests: list[dict[str,
     # JSON is YAML, and leaves no doubt about quoting.
     plan.write_text(json.dumps({"evaluation_interval": "15s", "tests": [test]}))
     done = subprocess.run(
-        ["promtool", "test", "rules", str(plan)], capture_output=True, text=True, timeout=60, check=False
+        [PROMTOOL[0], "test", "rules", str(plan)], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

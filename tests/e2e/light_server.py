@@ -1,7 +1,7 @@
 """A model server that starts at once: any container may serve, and most tests are about rollouts, not about models.
 
 It runs in the operator's image (Python, aiohttp and prometheus-client), from a ConfigMap. The behaviour of each model version
-comes from the file /app/behaviour.json: {"3": {"fail": 0.2, "ready": false, "delay": 0.1}}.
+comes from the file /app/behaviour.json: {"3": {"fail": 0.2, "ready": false, "startup": 3, "delay": 0.1}}.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import time
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
@@ -21,6 +22,7 @@ SECONDS = Histogram("steersman_request_duration_seconds", "Duration", buckets=(0
 for code in ("200", "500"):
     REQUESTS.labels(code)
 draining = False
+STARTED = time.monotonic()
 
 
 async def invoke(request: web.Request) -> web.Response:
@@ -33,7 +35,8 @@ async def invoke(request: web.Request) -> web.Response:
 
 
 async def ready(_: web.Request) -> web.Response:
-    return web.Response(status=200 if BEHAVIOUR.get("ready", True) and not draining else 503)
+    started = time.monotonic() - STARTED >= BEHAVIOUR.get("startup", 0)
+    return web.Response(status=200 if BEHAVIOUR.get("ready", True) and started and not draining else 503)
 
 
 async def metrics(_: web.Request) -> web.Response:

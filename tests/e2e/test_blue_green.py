@@ -17,7 +17,7 @@ def test_switch_and_switch_back(workspace: Workspace) -> None:
     strategy = {
         "blueGreen": {"postPromotionAnalysis": {"templates": [{"name": "request-errors"}]}, "scaleDownDelay": "5s"}
     }
-    workspace.apply(workspace.deployment(model, strategy=strategy, analysis={"interval": "5s"}))
+    workspace.apply(workspace.deployment(model, strategy=strategy, analysis={"interval": "3s"}))
     workspace.until_stable("1")
     with WeightRecorder(workspace) as recorder, Traffic(workspace.cluster.gateway_url, workspace.host) as traffic:
         # The baseline that the judge compares with after the switch.

@@ -38,17 +38,17 @@ BLUE_GREEN_MOMENTS: dict[str, Reached] = {
 }
 
 
-def start(workspace: Workspace, behaviour: dict[str, Any], strategy: dict[str, Any]) -> str:
+def start(workspace: Workspace, behaviour: dict[str, Any], strategy: dict[str, Any], replicas: int = 2) -> str:
     workspace.light_runtime(behaviour)
     model = workspace.model()
     workspace.version(model)
-    workspace.apply(workspace.deployment(model, strategy=strategy, analysis=ANALYSIS))
+    workspace.apply(workspace.deployment(model, strategy=strategy, analysis=ANALYSIS, replicas=replicas))
     workspace.until_stable("1")
     workspace.version(model)
     return model
 
 
-ANALYSIS = {"templates": [{"name": "request-errors"}], "interval": "5s"}
+ANALYSIS = {"templates": [{"name": "request-errors"}], "interval": "3s"}
 STEPS = [
     {"setWeight": 20},
     {"pause": {"duration": "8s"}},
@@ -60,7 +60,9 @@ STEPS = [
 def test_canary_survives_a_kill_in_every_phase(workspace: Workspace) -> None:
     """All phases in one rollout; the recorded weights are those of the plan, and no request is lost."""
     with Traffic(workspace.cluster.gateway_url, workspace.host) as traffic:
-        start(workspace, {}, {"canary": {"steps": STEPS, "scaleDownDelay": "15s"}})
+        # Slow pods, and one more of them for the last weight, make each phase long enough to be met.
+        slow = {"2": {"startup": 3}}
+        start(workspace, slow, {"canary": {"steps": STEPS, "scaleDownDelay": "15s"}}, replicas=4)
         with WeightRecorder(workspace) as recorder:
             for moment, reached in CANARY_MOMENTS.items():
                 workspace.until(moment, lambda reached=reached: reached(workspace.status()), timeout=60)
@@ -82,7 +84,7 @@ def test_blue_green_survives_a_kill_in_every_phase(workspace: Workspace) -> None
         }
     }
     with Traffic(workspace.cluster.gateway_url, workspace.host) as traffic:
-        start(workspace, {}, strategy)
+        start(workspace, {"2": {"startup": 3}}, strategy)
         with WeightRecorder(workspace) as recorder:
             for moment, reached in BLUE_GREEN_MOMENTS.items():
                 workspace.until(moment, lambda reached=reached: reached(workspace.status()), timeout=60)

@@ -14,6 +14,7 @@ import pytest
 import requests
 import yaml
 
+import steersman as steersman_package
 from cluster.cluster import Cluster
 from e2e.conftest import install
 from e2e.traffic import Traffic
@@ -64,6 +65,12 @@ def test_first_modeldeployment_of_the_readme(workspace: Workspace, fraud: str) -
     assert "Promoted" in steersman(workspace, "history", "fraud")
     shown = json.loads(steersman(workspace, "get", "fraud", "-o", "json"))
     assert "fraud" in json.dumps(shown)
+
+
+@pytest.mark.parametrize("command", ["steersman", "kubectl-steersman"])
+def test_distribution_brings_both_commands(cluster: Cluster, command: str) -> None:
+    said = cluster.kubectl("-n", "steersman-system", "exec", "deployment/steersman", "--", command, "version")
+    assert steersman_package.__version__ in said
 
 
 @pytest.fixture

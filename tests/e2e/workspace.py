@@ -117,7 +117,7 @@ class Workspace:
             "replicas": 2,
             "traffic": traffic,
             "strategy": canary(),
-            "analysis": {"templates": [{"name": "request-errors"}], "interval": "5s"},
+            "analysis": {"templates": [{"name": "request-errors"}], "interval": "3s"},
         }
         return self.resource("ModelDeployment", name, spec | changes)
 

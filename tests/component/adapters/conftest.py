@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import importlib.util
 import json
-import shutil
 import sys
 import threading
 import urllib.request
@@ -16,6 +14,8 @@ from typing import Any
 
 import pytest
 from tests.component.adapters.processes import free_port, running
+
+from cluster.binaries import Binaries
 
 ADMIN_PASSWORD = "a-long-test-password"
 WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -103,8 +103,6 @@ def _register(server: MLflow) -> None:
 @pytest.fixture(scope="session")
 def guarded_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
     """A server with MLflow's own basic authentication, user admin."""
-    if importlib.util.find_spec("flask_wtf") is None:
-        pytest.skip("MLflow's basic authentication needs the extra mlflow[auth]")
     directory, port = tmp_path_factory.mktemp("guarded"), free_port()
     settings = directory / "auth.ini"
     settings.write_text(
@@ -146,11 +144,9 @@ class _Exporter(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prometheus(prometheus_binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a server that scrapes an exporter every second."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        pytest.skip("needs the prometheus binary (apt package prometheus)")
+    binary = prometheus_binaries["prometheus"]
     exporter = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Exporter)
     threading.Thread(target=exporter.serve_forever, daemon=True).start()
     directory, port = tmp_path_factory.mktemp("prometheus"), free_port()
