@@ -215,6 +215,7 @@ class Operator:
     def _refresh(self) -> None:
         self.telemetry.leader.set(int(self._elector.is_leader))
         self.telemetry.queue_depth.set(len(self._queue))
+        self.telemetry.count_phases()
 
     async def _work(self) -> None:
         while True:

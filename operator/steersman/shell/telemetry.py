@@ -97,6 +97,9 @@ class Telemetry:
                 self.weight.labels(*key).set(plan.status.candidate_weight)
             elif before is not None and before.rollout is not None:
                 self.weight.remove(*key)
+
+    def count_phases(self) -> None:
+        """Bring the gauge of phases up to date; once a scrape is often enough."""
         phases = Tally(status.phase for status in self._last.values())
         for phase in Phase:
             self.deployments.labels(phase).set(phases[phase])
