@@ -97,7 +97,6 @@ class Cluster(Connection, ABC):
     def load_image(self, image: BuiltImage | str) -> None:
         """Give the cluster's node an image that was built here, replacing an older one of that name."""
 
-    @abstractmethod
     def build_image(
         self,
         name: str,
@@ -111,6 +110,7 @@ class Cluster(Connection, ABC):
 
         The Dockerfile gets the build argument BASE_IMAGE. What did not change is neither built nor loaded again.
         """
+        return self.build_source(ImageSource(name, dockerfile, context, arguments or {}), load=load)
 
     @abstractmethod
     def build_source(self, source: ImageSource, *, load: bool = True) -> str:

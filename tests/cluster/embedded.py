@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cluster import binaries, certificates, configuration, images, keeping, kube
 from cluster.archives import BuiltImage
 from cluster.background import Background
 from cluster.binaries import Binaries, GoModule
-from cluster.cache import REPOSITORY, Cache
+from cluster.cache import Cache
 from cluster.cgroups import group_name
 from cluster.cluster import Cluster
 from cluster.connection import merged_environment
@@ -234,18 +234,6 @@ class EmbeddedCluster(Cluster):
         self._kept.stop()
 
     # ---------------------------------------------------------------- images
-
-    def build_image(
-        self,
-        name: str,
-        dockerfile: Path,
-        *,
-        context: Path = REPOSITORY,
-        arguments: Mapping[str, str] | None = None,
-        load: bool = True,
-    ) -> str:
-        """Build by buildah; see Cluster.build_image."""
-        return self.build_source(ImageSource(name, dockerfile, context, arguments or {}), load=load)
 
     def build_source(self, source: ImageSource, *, load: bool = True) -> str:
         """Build one of the project's own images."""

@@ -6,13 +6,12 @@ Images are neither built nor pushed: the cluster pulls them, under the project's
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from cluster import binaries
 from cluster.archives import BuiltImage
 from cluster.borrowed import BorrowedCluster, find_clients
-from cluster.cache import REPOSITORY, Cache
+from cluster.cache import Cache
 from cluster.errors import ClusterError, MissingRequirement
 from cluster.images import ImageSource
 from cluster.options import Options
@@ -90,19 +89,6 @@ class ExistingCluster(BorrowedCluster):
     def image(self, name: str) -> str:
         """The image's name in the registry that the cluster pulls from."""
         return image_name(self._prefix, name)
-
-    def build_image(
-        self,
-        name: str,
-        dockerfile: Path,
-        *,
-        context: Path = REPOSITORY,
-        arguments: Mapping[str, str] | None = None,
-        load: bool = True,
-    ) -> str:
-        """Nothing is built: the name under which the cluster pulls the image that the person has pushed."""
-        del dockerfile, context, arguments, load
-        return self.image(name)
 
     def build_source(self, source: ImageSource, *, load: bool = True) -> str:
         """Nothing is built: the name under which the cluster pulls the image that the person has pushed."""

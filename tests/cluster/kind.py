@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cluster import binaries
 from cluster.archives import BuiltImage
 from cluster.binaries import Binaries
 from cluster.borrowed import BorrowedCluster, find_clients
-from cluster.cache import REPOSITORY, Cache
+from cluster.cache import Cache
 from cluster.commands import run
 from cluster.errors import AlreadyRunning, BuildFailed, ClusterError, NotRunning, StartFailed
 from cluster.images import ImageSource
@@ -101,18 +101,6 @@ class KindCluster(BorrowedCluster):
         cluster = cls(name, folder / "kubeconfig", find_clients(cache, progress), parts, built)
         cluster._owned = False
         return cluster
-
-    def build_image(
-        self,
-        name: str,
-        dockerfile: Path,
-        *,
-        context: Path = REPOSITORY,
-        arguments: Mapping[str, str] | None = None,
-        load: bool = True,
-    ) -> str:
-        """Build by Docker, whose own cache spares what did not change."""
-        return self.build_source(ImageSource(name, dockerfile, context, arguments or {}), load=load)
 
     def build_source(self, source: ImageSource, *, load: bool = True) -> str:
         """Build one of the project's own images by Docker."""

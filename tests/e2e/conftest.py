@@ -6,26 +6,15 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from cluster.cluster import Cluster
 from cluster.images import OPERATOR
+from demo.installation import install_operator
 from e2e.workspace import Workspace
 
-CHART = Path(__file__).resolve().parents[2] / "helm" / "steersman"
 _numbers = itertools.count(1)
-
-
-def install(cluster: Cluster, *words: str) -> None:
-    """`helm upgrade --install`, as docs/install.md says, with the images that were built here."""
-    settings = {"prometheus.url": "http://prometheus.monitoring.svc:9090"}
-    for key, name in (("image", "steersman/operator:dev"), ("runtimes.mlflow.image", "steersman/mlflow-runtime:dev")):
-        settings[f"{key}.repository"], settings[f"{key}.tag"] = cluster.image(name).rsplit(":", 1)
-    chosen = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    place = ("--namespace", "steersman-system", "--create-namespace", "--wait", "--timeout", "3m")
-    cluster.helm("upgrade", "--install", "steersman", str(CHART), *place, *chosen, *words)
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +24,13 @@ def cluster() -> Iterator[Cluster]:
     if running:
         found = Cluster.attach(running)
         found.build_source(OPERATOR)
-        install(found)
+        install_operator(found)
         found.kubectl("-n", "steersman-system", "rollout", "restart", "deployment/steersman")
         found.kubectl("-n", "steersman-system", "rollout", "status", "deployment/steersman")
         yield found
     else:
         with Cluster.up("e2e", scrape_interval="2s") as fresh:
-            install(fresh)
+            install_operator(fresh)
             yield fresh
 
 

@@ -16,7 +16,7 @@ import yaml
 
 import steersman as steersman_package
 from cluster.cluster import Cluster
-from e2e.conftest import install
+from demo.installation import install_operator
 from e2e.traffic import Traffic
 from e2e.workspace import Workspace
 
@@ -94,7 +94,7 @@ def test_examples_serve_and_outlive_the_operator(examples: Workspace, fraud: str
         time.sleep(5)
         assert {name: examples.route(name) for name in names} == before
         assert len(examples.get("modeldeployments")["items"]) == len(names)
-        install(cluster)
+        install_operator(cluster)
         for name in names:
             examples.until_stable(fraud, name)
     assert traffic.lost() == [] and len(traffic.answers) > 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from steersman.api.meta import ApiModel, Timestamp
@@ -54,7 +55,6 @@ class Reason(StrEnum):
     ALIAS_NOT_FOUND = "AliasNotFound"
     NO_MATCHING_VERSION = "NoMatchingVersion"
     # Progressing and events of a rollout
-    INITIALIZING = "Initializing"
     ROLLOUT_STARTED = "RolloutStarted"
     ROLLOUT_PROGRESSING = "RolloutProgressing"
     WEIGHT_SET = "WeightSet"
@@ -95,6 +95,12 @@ class Reason(StrEnum):
     REACHABLE = "Reachable"
 
 
+REGISTRY_TROUBLE = frozenset(
+    {Reason.REGISTRY_UNREACHABLE, Reason.REGISTRY_UNAUTHORIZED, Reason.REGISTRY_ERROR, Reason.CREDENTIALS_NOT_FOUND}
+)
+"""Trouble with a registry itself, not with the version that was asked for."""
+
+
 class ConditionStatus(StrEnum):
     """Tri-state of a condition."""
 
@@ -112,3 +118,25 @@ class Condition(ApiModel):
     message: str = ""
     last_transition_time: Timestamp
     observed_generation: int = 0
+
+
+def next_condition(
+    before: Sequence[Condition],
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: str,
+    *,
+    generation: int,
+    now: float,
+) -> Condition:
+    """A condition as it follows on those before: the transition time moves only when the status changes."""
+    old = next((condition for condition in before if condition.type == kind), None)
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=old.last_transition_time if old is not None and old.status == status else now,
+        observed_generation=generation,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason, next_condition
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
 from steersman.core.rollout.turn import Turn
@@ -22,7 +22,7 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
     """
     stable = turn.status.stable
     phase, message = _phase(turn, at_target)
-    steps = turn.spec.strategy.canary.steps if turn.spec.strategy.canary else []
+    steps = turn.steps
     rollout = turn.status.rollout
     in_steps = (
         rollout is not None and rollout.strategy == StrategyName.CANARY and rollout.phase == RolloutPhase.STEPPING
@@ -68,17 +68,7 @@ def _announce(turn: Turn) -> None:
 
 
 def _condition(turn: Turn, kind: ConditionType, finding: Finding) -> Condition:
-    status, reason, message = finding
-    old = next((c for c in turn.before.conditions if c.type == kind), None)
-    since = old.last_transition_time if old is not None and old.status == status else turn.now
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_transition_time=since,
-        observed_generation=turn.generation,
-    )
+    return next_condition(turn.before.conditions, kind, *finding, generation=turn.generation, now=turn.now)
 
 
 def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from steersman.api.conditions import ConditionStatus, ConditionType, Reason, next_condition
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.status import (
     AnalysisStage,
@@ -188,17 +188,8 @@ def _invalid(snapshot: Snapshot, status: ModelDeploymentStatus, error: Validatio
     changed = old is None or old.status != ConditionStatus.FALSE
     conditions = [c for c in status.conditions if c.type not in (ConditionType.ACCEPTED, ConditionType.READY)]
     for kind in (ConditionType.READY, ConditionType.ACCEPTED):
-        known = next((c for c in status.conditions if c.type == kind and c.status == ConditionStatus.FALSE), None)
-        conditions.append(
-            Condition(
-                type=kind,
-                status=ConditionStatus.FALSE,
-                reason=problem.reason,
-                message=problem.message,
-                last_transition_time=known.last_transition_time if known else snapshot.now,
-                observed_generation=generation,
-            )
-        )
+        finding = (ConditionStatus.FALSE, problem.reason, problem.message)
+        conditions.append(next_condition(status.conditions, kind, *finding, generation=generation, now=snapshot.now))
     phase = Phase.DEGRADED if status.stable is not None else Phase.PENDING
     update = {"observed_generation": generation, "phase": phase, "message": problem.message, "conditions": conditions}
     events = (EventIntent(problem.reason, problem.message, warning=True),) if changed else ()

@@ -48,10 +48,7 @@ def settings_for(kinds: tuple[WatchedKind, ...], scan: bool) -> kopf.OperatorSet
 def _watch(registry: kopf.OperatorRegistry, watched: WatchedKind, store: Store) -> None:
     @kopf.on.event(watched.group, watched.version, watched.plural, registry=registry, id=f"watch-{watched.plural}")
     async def seen(event: kopf.RawEvent, **_: Any) -> None:
-        manifest: dict[str, Any] = dict(event["object"])
-        # A list's items come without these two.
-        manifest.setdefault("kind", watched.kind)
-        manifest.setdefault("apiVersion", watched.api_version)
+        manifest = watched.complete(dict(event["object"]))
         manifest["metadata"] = dict(manifest["metadata"])
         if event["type"] == "DELETED":
             store.remove(manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steersman.api.meta import GROUP, VERSION
+from steersman.ports import Manifest
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class WatchedKind:
     def api_version(self) -> str:
         """group/version, or version in the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    def complete(self, manifest: Manifest) -> Manifest:
+        """The manifest with apiVersion and kind, which the items of a list come without."""
+        return {"apiVersion": self.api_version, "kind": self.kind, **manifest}
 
 
 MODEL_DEPLOYMENT = WatchedKind(GROUP, VERSION, "modeldeployments", "ModelDeployment")

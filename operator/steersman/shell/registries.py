@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from steersman.api.conditions import Reason
+from steersman.api.conditions import REGISTRY_TROUBLE, Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
 from steersman.ports import (
     ApiError,
@@ -27,10 +27,6 @@ logger = logging.getLogger(__name__)
 
 CREDENTIALS_SECONDS = 300.0
 """How long credentials are kept before the Secret is read again; a refusal reads it again at once."""
-
-SERVER_TROUBLE = frozenset(
-    {Reason.REGISTRY_UNREACHABLE, Reason.REGISTRY_UNAUTHORIZED, Reason.REGISTRY_ERROR, Reason.CREDENTIALS_NOT_FOUND}
-)
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ class RegistryPoller:
                 )
             outcome = answer.reason if isinstance(answer, Problem) else Reason.RESOLVED
             self._observe(str(outcome), asyncio.get_running_loop().time() - started)
-            trouble = answer if isinstance(answer, Problem) and answer.reason in SERVER_TROUBLE else None
+            trouble = answer if isinstance(answer, Problem) and answer.reason in REGISTRY_TROUBLE else None
             self._on_result(source, trouble)
             if self._answers.get(question) != answer:
                 self._answers[question] = answer

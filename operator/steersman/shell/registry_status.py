@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from steersman.api.conditions import ConditionStatus, ConditionType, Reason, next_condition
 from steersman.api.registry import ModelRegistryStatus
 from steersman.core.snapshot import Problem
 from steersman.ports import ApiError, Conflict, KubeClient, NotFound
@@ -34,25 +34,17 @@ class RegistryReporter:
             return
         status = ModelRegistryStatus.model_validate(manifest.get("status") or {})
         generation = int(manifest["metadata"].get("generation", 0))
-        old = next((c for c in status.conditions if c.type == ConditionType.REACHABLE), None)
-        verdict = ConditionStatus.FALSE if trouble else ConditionStatus.TRUE
-        reason = trouble.reason if trouble else Reason.REACHABLE
-        message = trouble.message if trouble else f"{source.url} answers"
-        if old is not None and (old.status, old.reason, old.message, old.observed_generation) == (
-            verdict,
-            reason,
-            message,
-            generation,
-        ):
-            return
-        condition = Condition(
-            type=ConditionType.REACHABLE,
-            status=verdict,
-            reason=reason,
-            message=message,
-            last_transition_time=old.last_transition_time if old and old.status == verdict else round(self._clock(), 3),
-            observed_generation=generation,
+        condition = next_condition(
+            status.conditions,
+            ConditionType.REACHABLE,
+            ConditionStatus.FALSE if trouble else ConditionStatus.TRUE,
+            trouble.reason if trouble else Reason.REACHABLE,
+            trouble.message if trouble else f"{source.url} answers",
+            generation=generation,
+            now=round(self._clock(), 3),
         )
+        if condition in status.conditions:
+            return
         wanted = ModelRegistryStatus(observed_generation=generation, conditions=[condition])
         try:
             self._store.put(await self._client.replace_status({**manifest, "status": wanted.to_wire()}))

@@ -26,11 +26,7 @@ async def synchronize(
             except NotFound:
                 logger.info("%s is not served here; what needs it will wait", watched.kind)
                 continue
-            for manifest in found:
-                # A list's items come without these two.
-                manifest.setdefault("kind", watched.kind)
-                manifest.setdefault("apiVersion", watched.api_version)
-            store.replace_all(watched.kind, namespace, found)
+            store.replace_all(watched.kind, namespace, [watched.complete(manifest) for manifest in found])
 
 
 async def synchronize_or_log(

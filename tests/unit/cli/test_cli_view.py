@@ -115,7 +115,7 @@ def test_an_unresolved_model_says_why_and_what_to_do() -> None:
 
 
 FINE = {
-    "Accepted", "Resolved", "Resolving", "Initializing", "RolloutStarted", "RolloutProgressing", "WeightSet", "Resumed",
+    "Accepted", "Resolved", "Resolving", "RolloutStarted", "RolloutProgressing", "WeightSet", "Resumed",
     "AwaitingAnalysis", "Promoted", "RolloutComplete", "RolloutCancelled", "RolloutSuperseded", "RolledBack", "ScaledDown",
     "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
     "NoStableRevision", "Reachable",

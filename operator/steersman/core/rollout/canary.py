@@ -42,7 +42,7 @@ def _start(turn: Turn) -> None:
 
 
 def _step(turn: Turn) -> None:
-    steps = turn.spec.strategy.canary.steps if turn.spec.strategy.canary else []
+    steps = turn.steps
     rollout = turn.rollout
     if rollout.step >= len(steps) or steps[rollout.step].set_weight == 100:
         turn.enter(RolloutPhase.PROMOTING, promote_requested=False)
@@ -84,6 +84,6 @@ def waits_for_person(turn: Turn) -> bool:
         return turn.candidate_weight < 100
     if rollout.phase != RolloutPhase.STEPPING:
         return False
-    steps = turn.spec.strategy.canary.steps if turn.spec.strategy.canary else []
+    steps = turn.steps
     at_pause = rollout.step < len(steps) and steps[rollout.step].pause is not None
     return at_pause or (turn.candidate_weight > 0 and next_weight(turn) > turn.candidate_weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steersman.api.analysis import AnalysisTemplateSpec, Argument, TemplateRef
-from steersman.api.conditions import Reason
+from steersman.api.conditions import REGISTRY_TROUBLE, Reason
 from steersman.api.modeldeployment import ModelSource
 from steersman.api.status import (
     AnalysisStage,
@@ -22,16 +22,8 @@ from steersman.core.rollout.ending import abort
 from steersman.core.rollout.turn import Turn
 from steersman.core.snapshot import Problem
 
-PASSING_TROUBLE = frozenset(
-    {
-        Reason.RESOLVING,
-        Reason.REGISTRY_UNREACHABLE,
-        Reason.REGISTRY_UNAUTHORIZED,
-        Reason.REGISTRY_ERROR,
-        Reason.CREDENTIALS_NOT_FOUND,
-    }
-)
-"""Trouble with the registry itself: it blocks new rollouts and disturbs nothing that runs."""
+PASSING_TROUBLE = REGISTRY_TROUBLE | {Reason.RESOLVING}
+"""It blocks new rollouts and disturbs nothing that runs."""
 
 
 def describe_selector(model: ModelSource) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -16,6 +16,7 @@ from steersman.api.status import (
     RolloutPhase,
     RolloutStatus,
 )
+from steersman.api.strategy import Step
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.snapshot import EventIntent, Problem, Snapshot
 from steersman.core.traffic import TrafficIntent, TrafficProvider
@@ -62,6 +63,11 @@ class Turn:
     def generation(self) -> int:
         """metadata.generation."""
         return int(self.snapshot.manifest["metadata"].get("generation", 0))
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The canary's steps; none for blue-green."""
+        return self.spec.strategy.canary.steps if self.spec.strategy.canary else ()
 
     @property
     def rollout(self) -> RolloutStatus:

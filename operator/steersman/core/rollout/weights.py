@@ -21,7 +21,7 @@ def goal_weight(turn: Turn) -> int:
 
 def next_weight(turn: Turn) -> int:
     """The first weight at or after the current step; 100 when no step sets one."""
-    steps = turn.spec.strategy.canary.steps if turn.spec.strategy.canary else []
+    steps = turn.steps
     return next((s.set_weight for s in steps[turn.rollout.step :] if s.set_weight is not None), 100)
 
 
