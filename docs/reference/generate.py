@@ -104,6 +104,8 @@ def _type(node: Schema) -> str:
         return "duration"
     if node.get("format") == "date-time":
         return "time"
+    if node.get("x-kubernetes-int-or-string"):
+        return "number or percentage"
     return str(node["type"])
 
 

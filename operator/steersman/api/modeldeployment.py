@@ -5,15 +5,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from steersman.api.analysis import Argument, TemplateRef
+from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
 from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.strategy import Canary, Strategy
-from steersman.api.traffic import ServiceTraffic, Traffic
+from steersman.api.traffic import Traffic, providers_with
+from steersman.api.traffic_providers import Feature, ServiceTraffic
 
 VERSION_PATTERN = r"^[1-9][0-9]{0,9}$"
 MODEL_NAME_PATTERN = r"^[^/:[:cntrl:]]+$"
@@ -79,13 +81,56 @@ class Analysis(ApiModel):
     inconclusive: Inconclusive = Inconclusive()
 
 
+class RollbackWindow(ApiModel):
+    """Which earlier revisions are known well enough to come back without steps."""
+
+    revisions: Annotated[int, Field(ge=0, le=10)]
+    """So many of the revisions that were stable last; a rollout to one of them skips steps and analyses."""
+
+
+class Watch(ApiModel):
+    """After promotion: the old revision is kept warm, and a regression brings it straight back."""
+
+    duration: Duration
+    """How long spec.analysis goes on after a promotion, with the old revision's pods still there."""
+
+
+def _feature_rules() -> list[JsonValue]:
+    """CEL rules for what a traffic provider cannot do; steersman.core.rollout.validity says the same with more detail."""
+    steps = "has(self.strategy) && has(self.strategy.canary) && has(self.strategy.canary.steps) && self.strategy.canary.steps.exists(s, {})"
+    uses = {
+        Feature.HEADER_ROUTES: steps.format("has(s.setHeaderRoute)"),
+        Feature.MIRROR: steps.format("has(s.setMirrorRoute)"),
+        Feature.THREE_WAY: steps.format("has(s.experiment)"),
+        Feature.AFFINITY: "has(self.strategy) && has(self.strategy.canary) && has(self.strategy.canary.sessionAffinity)",
+    }
+    rules: list[JsonValue] = []
+    for feature, used in uses.items():
+        able = providers_with(feature)
+        offered = " || ".join(f"has(self.traffic.{name})" for name in able)
+        rules.append(
+            {
+                "rule": f"!({used}) || (has(self.traffic) && ({offered}))",
+                "message": f"{feature} need one of the traffic providers {', '.join(able)}",
+            }
+        )
+    return rules
+
+
 class ModelDeploymentSpec(ApiModel):
     """The desired state; Steersman never writes it."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": _feature_rules()})
 
     model: ModelSource
     runtime: RuntimeRef = RuntimeRef()
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Pods of the stable revision."""
+    """Pods of the stable revision; not used with autoscaling."""
+    autoscaling: Autoscaling | None = None
+    pod_disruption_budget: DisruptionBudget | None = None
+    revision_anti_affinity: AntiAffinity | None = None
+    """Keep pods of different revisions on different nodes, so that a candidate does not slow stable down. A change is a new revision."""
+    warm_up: WarmUp = WarmUp()
     pod_template: FreeForm = {}
     """Strategic-merge overlay on the runtime's pod template."""
     traffic: Traffic = Traffic(service=ServiceTraffic())
@@ -93,6 +138,8 @@ class ModelDeploymentSpec(ApiModel):
     analysis: Analysis = Analysis()
     progress_deadline: Duration = 600.0
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""
+    rollback_window: RollbackWindow = RollbackWindow(revisions=0)
+    watch: Watch | None = None
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 

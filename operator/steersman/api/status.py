@@ -9,6 +9,7 @@ from pydantic import Field
 
 from steersman.api.conditions import Condition
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
+from steersman.api.steps import SetCanaryScale, SetHeaderRoute
 
 
 class Phase(StrEnum):
@@ -85,6 +86,10 @@ class AnalysisStage(StrEnum):
     BACKGROUND = "background"
     PRE_PROMOTION = "prePromotion"
     POST_PROMOTION = "postPromotion"
+    STEP = "step"
+    """Of an analysis or experiment step."""
+    WATCH = "watch"
+    """After a promotion."""
 
 
 class Measurement(ApiModel):
@@ -191,6 +196,19 @@ class RetiringRevision(ApiModel):
     scale_down_at: Timestamp
 
 
+class ExperimentStatus(ApiModel):
+    """An experiment step under way."""
+
+    baseline: RevisionStatus
+    """The fresh copy of stable."""
+    weight_before: int
+    """The candidate's weight before the experiment, and after it."""
+    running_since: Timestamp | None = None
+    """When the route was seen to carry the experiment's weights."""
+    over: bool = False
+    """The weights are on their way back."""
+
+
 class RolloutStatus(ApiModel):
     """The rollout under way."""
 
@@ -213,6 +231,17 @@ class RolloutStatus(ApiModel):
     """An inconclusive analysis passed its limit and the rollout waits for a person."""
     promote_requested: bool = False
     """Somebody said promote while the rollout waited."""
+    fast: bool = False
+    """No steps and no analysis: promote-full, or the way back to a revision that was stable not long ago."""
+    header_routes: list[SetHeaderRoute] = []
+    """Header routes to the candidate in force."""
+    mirror: int = 0
+    """Percent of the requests that the candidate gets copies of."""
+    canary_scale: SetCanaryScale | None = None
+    """Pods set apart from the weight."""
+    experiment: ExperimentStatus | None = None
+    step_analysis: AnalysisStatus | None = None
+    """The analysis of the current step."""
     outcome: Outcome | None = None
     """Set once the rollout is being ended."""
     reason: str = ""
@@ -229,6 +258,32 @@ class Quarantine(ApiModel):
     reason: str
     message: str
     since: Timestamp
+
+
+class RollbackStatus(ApiModel):
+    """The revision that serves instead of the one that the spec asks for, until the spec or the version that it means changes."""
+
+    revision: str
+    version: str
+    instead_of: str
+    """Revision that the spec asked for."""
+    generation: int
+    """metadata.generation then."""
+    reason: str
+    message: str
+    since: Timestamp
+
+
+class WatchStatus(ApiModel):
+    """The watch after a promotion."""
+
+    revision: str
+    """The promoted revision."""
+    previous: str
+    """The revision that is kept warm to come back."""
+    previous_version: str
+    until: Timestamp
+    analysis: AnalysisStatus
 
 
 class HistoryEntry(ApiModel):
@@ -274,6 +329,8 @@ class ModelDeploymentStatus(ApiModel):
     last_analysis: AnalysisStatus | None = None
     """The analysis of the last rollout that ended."""
     retiring: list[RetiringRevision] = []
+    rollback: RollbackStatus | None = None
+    watch: WatchStatus | None = None
     quarantine: Quarantine | None = None
     paused: bool = False
     """Paused by hand; spec.paused is the declarative form."""

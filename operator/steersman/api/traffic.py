@@ -1,4 +1,4 @@
-"""Where requests come in and by what they are split."""
+"""Where requests come in and by what they are split. Each provider's settings say which features it has."""
 
 from __future__ import annotations
 
@@ -6,33 +6,37 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, HOSTNAME, ApiModel
-from steersman.api.runtime import FreeForm
+from steersman.api.meta import ApiModel
+from steersman.api.traffic_providers import (
+    ALB,
+    Apisix,
+    Contour,
+    Feature,
+    GatewayAPI,
+    Istio,
+    Kong,
+    Linkerd,
+    Nginx,
+    ServiceTraffic,
+    Traefik,
+    TrafficSettings,
+)
 
+PROVIDERS: dict[str, type[TrafficSettings]] = {
+    "gatewayAPI": GatewayAPI,
+    "istio": Istio,
+    "nginx": Nginx,
+    "traefik": Traefik,
+    "contour": Contour,
+    "linkerd": Linkerd,
+    "alb": ALB,
+    "apisix": Apisix,
+    "kong": Kong,
+    "service": ServiceTraffic,
+}
+"""Field of Traffic to the settings of its provider."""
 
-class ParentRef(ApiModel):
-    """A Gateway (or one of its listeners) that the route attaches to."""
-
-    name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
-    namespace: Annotated[str | None, Field(pattern=DNS_LABEL, max_length=63)] = None
-    section_name: Annotated[str | None, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = None
-    port: Annotated[int | None, Field(ge=1, le=65535)] = None
-
-
-class GatewayAPI(ApiModel):
-    """An HTTPRoute made by Steersman, named as the ModelDeployment, whose backendRefs carry exact weights."""
-
-    parent_refs: Annotated[list[ParentRef], Field(min_length=1, max_length=32)]
-    hostnames: Annotated[list[Annotated[str, Field(pattern=HOSTNAME, max_length=253)]], Field(max_length=16)] = []
-    matches: Annotated[list[FreeForm], Field(max_length=8)] = []
-    """HTTPRouteMatch items; default: every path."""
-
-
-class ServiceTraffic(ApiModel):
-    """A plain Service named as the ModelDeployment.
-
-    It carries no weights: a canary's share is the share of pods (rounded to whole pods), blue-green moves the selector.
-    """
+_MESSAGE = f"give exactly one traffic provider: {', '.join(PROVIDERS)}"
 
 
 class Traffic(ApiModel):
@@ -41,19 +45,51 @@ class Traffic(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
-                {
-                    "rule": "has(self.gatewayAPI) != has(self.service)",
-                    "message": "give exactly one traffic provider: gatewayAPI or service",
-                }
+                {"rule": " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in PROVIDERS) + " == 1", "message": _MESSAGE}
             ]
         }
     )
 
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
+    istio: Istio | None = None
+    nginx: Nginx | None = None
+    traefik: Traefik | None = None
+    contour: Contour | None = None
+    linkerd: Linkerd | None = None
+    alb: ALB | None = None
+    apisix: Apisix | None = None
+    kong: Kong | None = None
     service: ServiceTraffic | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Traffic:
-        if (self.gateway_api is None) == (self.service is None):
-            raise ValueError("give exactly one traffic provider: gatewayAPI or service")
+        if len(self._given()) != 1:
+            raise ValueError(_MESSAGE)
         return self
+
+    def _given(self) -> list[tuple[str, TrafficSettings]]:
+        return [
+            (field.alias or name, value)
+            for name, field in type(self).model_fields.items()
+            if (value := getattr(self, name)) is not None
+        ]
+
+    @property
+    def name(self) -> str:
+        """The chosen provider as written in the manifest."""
+        return self._given()[0][0]
+
+    @property
+    def settings(self) -> TrafficSettings:
+        """The chosen provider's settings."""
+        return self._given()[0][1]
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What the chosen provider can do beside weights."""
+        return self.settings.offered
+
+
+def providers_with(feature: Feature) -> tuple[str, ...]:
+    """Names of the providers that have a feature."""
+    return tuple(name for name, settings in PROVIDERS.items() if feature in settings.features)

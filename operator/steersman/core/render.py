@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from steersman.api.status import StrategyName
+from dataclasses import replace
+
+from steersman.api.status import RevisionStatus, StrategyName
 from steersman.core.manifests import (
     deployment,
     needs_apply,
@@ -52,15 +54,25 @@ def render(turn: Turn, desired: Revision | None) -> tuple[tuple[Manifest, ...], 
 def _live(turn: Turn) -> dict[str, int]:
     """Replicas of every revision that should have pods."""
     live = {retiring.revision: retiring.replicas for retiring in turn.status.retiring}
-    for revision in (turn.status.stable, turn.status.candidate):
+    for revision in (turn.status.stable, turn.status.candidate, _baseline(turn)):
         if revision is not None:
             live[revision.name] = revision.replicas
     return live
 
 
+def _baseline(turn: Turn) -> RevisionStatus | None:
+    rollout = turn.status.rollout
+    return rollout.experiment.baseline if rollout is not None and rollout.experiment is not None else None
+
+
 def _snapshot_of(turn: Turn, name: str, desired: Revision | None) -> Revision | None:
     if desired is not None and desired.name == name:
         return desired
+    baseline = _baseline(turn)
+    if baseline is not None and baseline.name == name and turn.status.stable is not None:
+        # The same pods as stable's under another name.
+        stable = _snapshot_of(turn, turn.status.stable.name, desired)
+        return replace(stable, name=name) if stable is not None else None
     stored = turn.snapshot.children.get("ControllerRevision", name)
     return Revision.from_data(name, stored["data"]) if stored is not None else None
 

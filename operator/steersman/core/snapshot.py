@@ -34,14 +34,19 @@ class RegistryAnswer:
 
 
 class Children:
-    """The objects that a ModelDeployment owns, as last seen."""
+    """The objects that a ModelDeployment owns, as last seen, and the routes of others that it adopts."""
 
-    def __init__(self, manifests: Sequence[Manifest] = ()) -> None:
+    def __init__(self, manifests: Sequence[Manifest] = (), adopted: Sequence[Manifest] = ()) -> None:
         self._by_key = {(m["kind"], m["metadata"]["name"]): m for m in manifests}
+        self._adopted = {(m["kind"], m["metadata"]["name"]): m for m in adopted}
 
     def get(self, kind: str, name: str) -> Manifest | None:
-        """The object, or None."""
+        """The owned object, or None."""
         return self._by_key.get((kind, name))
+
+    def adopted(self, kind: str, name: str) -> Manifest | None:
+        """Somebody else's object that is adopted, or None."""
+        return self._adopted.get((kind, name))
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self._by_key.values())
@@ -69,6 +74,10 @@ class Snapshot:
     results: Sequence[QueryResult] = ()
     obstacle: Problem | None = None
     """Something that stood in the way of acting on an earlier plan."""
+    trouble: Problem | None = None
+    """Why the candidate's pods do not become available, as its pods tell."""
+    slot: Problem | None = None
+    """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +100,23 @@ class ObjectRef:
 
 
 @dataclass(frozen=True)
+class RoutePatch:
+    """A change of somebody else's object: a JSON patch (RFC 6902) that holds for one resourceVersion only."""
+
+    api_version: str
+    kind: str
+    name: str
+    operations: tuple[dict[str, Any], ...]
+    """The first tests metadata.resourceVersion, so that a change made meanwhile is never overwritten."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What is to be done, in this order: write status, apply, delete, clear the action; then query and come back."""
+    """What is to be done, in this order: write status, apply, patch, delete, clear the action; then query and come back."""
 
     status: ModelDeploymentStatus
     apply: tuple[Manifest, ...] = ()
+    patch: tuple[RoutePatch, ...] = ()
     delete: tuple[ObjectRef, ...] = ()
     events: tuple[EventIntent, ...] = ()
     queries: tuple[MetricQuery, ...] = ()

@@ -5,8 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from steersman.api.routing import RequestMatch, SessionAffinity
 from steersman.api.traffic import Traffic
-from steersman.core.snapshot import Children, Manifest
+from steersman.core.snapshot import Children, Manifest, RoutePatch
+
+
+@dataclass(frozen=True)
+class HeaderRoute:
+    """Requests that meet any of the matches go to one revision, whatever the weights."""
+
+    name: str
+    matches: tuple[RequestMatch, ...]
+    revision: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A share of the requests is also sent to a revision, whose answers are dropped."""
+
+    revision: str
+    percent: int
+    """1 to 100."""
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """Clients that a revision answered once stay with it: it sets a cookie whose value is its name."""
+
+    revision: str
+    settings: SessionAffinity
 
 
 @dataclass(frozen=True)
@@ -18,6 +45,10 @@ class TrafficIntent:
     traffic: Traffic
     weights: tuple[tuple[str, int], ...]
     """(revision, percent), summing to 100; revisions at 0 are kept known to the proxy so that a shift needs no warm-up."""
+    header_routes: tuple[HeaderRoute, ...] = ()
+    """In this order, before the weights."""
+    mirror: Mirror | None = None
+    affinity: Affinity | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +80,12 @@ class TrafficProvider(Protocol):
         """The complete routing objects, without ownership metadata."""
         ...
 
+    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
+        """Changes to objects of somebody else's (an adopted route); none when it carries the weights."""
+        ...
+
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
-        """Whether the intent is in force."""
+        """Whether the intent is in force, as far as the objects tell."""
         ...
 
     def scale(self, replicas: int, weight: int) -> Scale:

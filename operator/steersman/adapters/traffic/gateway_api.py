@@ -8,8 +8,8 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from steersman.api.traffic import GatewayAPI
-from steersman.core.snapshot import Children, Manifest
+from steersman.api.traffic_providers import GatewayAPI
+from steersman.core.snapshot import Children, Manifest, RoutePatch
 from steersman.core.traffic import Scale, TrafficIntent, TrafficState
 
 API_VERSION = "gateway.networking.k8s.io/v1"
@@ -34,6 +34,10 @@ class GatewayApiProvider:
         if gateway.hostnames:
             spec["hostnames"] = list(gateway.hostnames)
         return [{"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": intent.deployment}, "spec": spec}]
+
+    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
+        """Every object is our own."""
+        return []
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the route carries the weights and every parent accepted this generation and resolved its backends."""

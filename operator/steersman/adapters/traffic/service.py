@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION
 from steersman.api.runtime import HTTP_PORT
-from steersman.core.snapshot import Children, Manifest
+from steersman.core.snapshot import Children, Manifest, RoutePatch
 from steersman.core.traffic import Scale, TrafficIntent, TrafficState
 
 
@@ -18,6 +18,10 @@ class ServiceProvider:
         port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": HTTP_PORT}
         spec = {"selector": _selector(intent), "ports": [port]}
         return [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": intent.deployment}, "spec": spec}]
+
+    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
+        """Every object is our own."""
+        return []
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the selector is in force and, in a split, no more pods are there than intended."""

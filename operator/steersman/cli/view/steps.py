@@ -9,7 +9,8 @@ from enum import StrEnum
 from steersman.api.analysis import TemplateRef
 from steersman.api.modeldeployment import InconclusiveAction, ModelDeployment
 from steersman.api.status import RolloutPhase, RolloutStatus, StrategyName
-from steersman.api.strategy import BlueGreen, Canary, Step
+from steersman.api.steps import Step
+from steersman.api.strategy import BlueGreen, Canary
 from steersman.cli.view.text import countdown, human_duration
 
 _ORDER = list(RolloutPhase)
@@ -58,11 +59,11 @@ def _simple_index(rollout: RolloutStatus) -> int:
 
 
 def _canary(md: ModelDeployment, rollout: RolloutStatus, canary: Canary, now: float) -> list[StepLine]:
-    labels = ["start the candidate", *(_step_label(step) for step in canary.steps), "promote: weight 100 %"]
+    labels = ["start the candidate", *(_step_label(step) for step in canary.plan), "promote: weight 100 %"]
     if rollout.phase is RolloutPhase.STARTING:
         current = 0
     elif rollout.phase is RolloutPhase.STEPPING:
-        current = min(rollout.step, len(canary.steps)) + 1
+        current = min(rollout.step, len(canary.plan)) + 1
     else:
         current = len(labels) - 1
     return _number_off(labels, current, md, now)
@@ -154,7 +155,7 @@ def _progress(md: ModelDeployment, rollout: RolloutStatus, now: float) -> str:
 
 def current_step(md: ModelDeployment, rollout: RolloutStatus) -> Step | None:
     """The canary step that is carried out; None after the last one."""
-    steps = (md.spec.strategy.canary or Canary()).steps
+    steps = (md.spec.strategy.canary or Canary()).plan
     return steps[rollout.step] if rollout.step < len(steps) else None
 
 

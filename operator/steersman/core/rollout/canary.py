@@ -5,7 +5,7 @@ from __future__ import annotations
 from steersman.api.conditions import Reason
 from steersman.api.duration import format_duration
 from steersman.api.status import RolloutPhase, StrategyName
-from steersman.api.strategy import Pause
+from steersman.api.steps import Pause
 from steersman.core.rollout.ending import promote
 from steersman.core.rollout.gate import deadline
 from steersman.core.rollout.turn import Turn

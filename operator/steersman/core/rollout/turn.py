@@ -16,7 +16,7 @@ from steersman.api.status import (
     RolloutPhase,
     RolloutStatus,
 )
-from steersman.api.strategy import Step
+from steersman.api.steps import Step
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.snapshot import EventIntent, Problem, Snapshot
 from steersman.core.traffic import TrafficIntent, TrafficProvider
@@ -67,7 +67,7 @@ class Turn:
     @property
     def steps(self) -> Sequence[Step]:
         """The canary's steps; none for blue-green."""
-        return self.spec.strategy.canary.steps if self.spec.strategy.canary else ()
+        return self.spec.strategy.canary.plan if self.spec.strategy.canary else ()
 
     @property
     def rollout(self) -> RolloutStatus:

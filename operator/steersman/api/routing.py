@@ -1,0 +1,80 @@
+"""Which requests are meant: conditions on headers and cookies, for A/B routes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from steersman.api.meta import ApiModel
+
+HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+"""A token of RFC 9110, section 5.1."""
+COOKIE_NAME = r"^[A-Za-z0-9_.-]+$"
+"""A part of RFC 6265's token that needs no escaping in a regular expression but the dot."""
+COOKIE_VALUE = r"^[A-Za-z0-9_.:@-]+$"
+
+
+class HeaderMatch(ApiModel):
+    """A condition on one request header: exactly one of exact, prefix and regex."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "(has(self.exact) ? 1 : 0) + (has(self.prefix) ? 1 : 0) + (has(self.regex) ? 1 : 0) == 1",
+                    "message": "give exactly one of exact, prefix and regex",
+                }
+            ]
+        }
+    )
+
+    name: Annotated[str, Field(pattern=HEADER_NAME, max_length=256)]
+    """Name of the header; case does not matter."""
+    exact: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    prefix: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    regex: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    """RE2, matched against the whole value."""
+
+    @model_validator(mode="after")
+    def _one(self) -> HeaderMatch:
+        if sum(value is not None for value in (self.exact, self.prefix, self.regex)) != 1:
+            raise ValueError("give exactly one of exact, prefix and regex")
+        return self
+
+
+class CookieMatch(ApiModel):
+    """A cookie that has exactly this value."""
+
+    name: Annotated[str, Field(pattern=COOKIE_NAME, max_length=128)]
+    value: Annotated[str, Field(pattern=COOKIE_VALUE, max_length=256)]
+
+
+class RequestMatch(ApiModel):
+    """Requests that meet all of these conditions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "has(self.headers) || has(self.cookies)", "message": "give headers, cookies or both"}
+            ]
+        }
+    )
+
+    headers: Annotated[list[HeaderMatch], Field(max_length=8)] = []
+    cookies: Annotated[list[CookieMatch], Field(max_length=8)] = []
+
+    @model_validator(mode="after")
+    def _some(self) -> RequestMatch:
+        if not self.headers and not self.cookies:
+            raise ValueError("give headers, cookies or both")
+        return self
+
+
+class SessionAffinity(ApiModel):
+    """A client that was sent to the candidate once stays with it for the rest of the rollout, by a cookie."""
+
+    cookie_name: Annotated[str, Field(pattern=COOKIE_NAME, max_length=128)] = "steersman-candidate"
+    """The cookie holds the candidate's revision, so one of an earlier rollout means nothing."""
+    max_age_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400
+    """After so long the client's browser forgets it."""
