@@ -31,6 +31,8 @@ async def invoke(request: web.Request) -> web.Response:
         status = 500 if random.random() < BEHAVIOUR.get("fail", 0) else 200
     REQUESTS.labels(str(status)).inc()
     headers = {"x-steersman-model-version": VERSION} | ({"connection": "close"} if draining else {})
+    if status == 500:
+        headers["x-injected"] = "1"  # no proxy says so: whoever counts lost requests can tell them apart
     return web.Response(status=status, text=VERSION, headers=headers)
 
 
