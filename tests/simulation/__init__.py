@@ -10,6 +10,7 @@ from simulation.connection import USER_AGENT, Api
 from simulation.credentials import Account
 from simulation.gateway import Gateway, Sight
 from simulation.metric_server import MetricServer
+from simulation.model_deployments import ModelDeployments, at_rest, healthy
 from simulation.operator_process import OperatorProcess
 from simulation.pods import Pods
 from simulation.registry_server import RegistryServer
@@ -21,9 +22,12 @@ __all__ = [
     "Api",
     "Gateway",
     "MetricServer",
+    "ModelDeployments",
     "OperatorProcess",
     "Pods",
     "RegistryServer",
     "Scene",
     "Sight",
+    "at_rest",
+    "healthy",
 ]

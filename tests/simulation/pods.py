@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,6 +31,8 @@ class Pods(Follower):
         self.delay = delay
         self.writes = 0
         """Status writes so far."""
+        self._began: dict[Key, float] = {}
+        self._started: dict[Key, float] = {}
         self._limits: dict[str, int] = {}
         self._settling: set[Key] = set()
 
@@ -47,12 +50,17 @@ class Pods(Follower):
         """Ready pods of a revision as last seen in its Deployment."""
         return _ready(self._latest.get((namespace, revision), {}))
 
+    def start_seconds(self, namespace: str) -> float:
+        """The longest that it took from the sight of a Deployment in the namespace to its first ready pods."""
+        return max((seconds for (found, _), seconds in self._started.items() if found == namespace), default=0.0)
+
     def seen(self, what: str, manifest: Manifest) -> None:
         key = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         if what == "DELETED":
             self._latest.pop(key, None)
         else:
             self._latest[key] = manifest
+            self._began.setdefault(key, time.monotonic())
             self._settle(key)
 
     def _settle_all(self) -> None:
@@ -82,6 +90,8 @@ class Pods(Follower):
                     continue
                 self.writes += 1
                 self._keep(key, written)
+                if wanted["readyReplicas"]:
+                    self._started.setdefault(key, time.monotonic() - self._began[key])
         finally:
             self._settling.discard(key)
 

@@ -14,11 +14,12 @@ from simulation.connection import Api
 from simulation.credentials import Account
 from simulation.gateway import Gateway
 from simulation.metric_server import MetricServer
+from simulation.model_deployments import ModelDeployments, Status
 from simulation.operator_process import OperatorProcess
 from simulation.pods import Pods
 from simulation.registry_server import RegistryServer
 from steersman.api.meta import API_VERSION
-from steersman.ports import ApiError, Manifest
+from steersman.ports import Manifest
 
 
 class Scene:
@@ -34,6 +35,7 @@ class Scene:
         gateway: Gateway,
         registry: RegistryServer,
         metrics: MetricServer,
+        deployments: ModelDeployments,
     ) -> None:
         self.control_plane = control_plane
         self.folder = folder
@@ -44,6 +46,7 @@ class Scene:
         self.gateway = gateway
         self.registry = registry
         self.metrics = metrics
+        self.deployments = deployments
         self._operators: list[OperatorProcess] = []
 
     @classmethod
@@ -63,8 +66,9 @@ class Scene:
             MetricServer() as metrics,
             Pods(api) as pods,
             Gateway(api) as gateway,
+            ModelDeployments(api) as deployments,
         ):
-            scene = cls(control_plane, folder, api, account, pods, gateway, registry, metrics)
+            scene = cls(control_plane, folder, api, account, pods, gateway, registry, metrics, deployments)
             try:
                 yield scene
             finally:
@@ -97,28 +101,11 @@ class Scene:
             API_VERSION, "ModelDeployment", namespace, name, {"spec": spec}, manager="user"
         )
 
-    async def status(self, namespace: str, name: str) -> dict[str, Any]:
-        """A ModelDeployment's status; empty when there is none yet."""
-        found = await self.api.client.get(API_VERSION, "ModelDeployment", namespace, name)
-        return dict(found.get("status") or {})
+    def status(self, namespace: str, name: str) -> Status:
+        """A ModelDeployment's status as last seen; empty when there is none yet."""
+        return self.deployments.status(namespace, name)
 
-    async def until(
-        self, namespace: str, name: str, holds: Callable[[dict[str, Any]], bool], within: float = 60.0
-    ) -> dict[str, Any]:
-        """Ask until a ModelDeployment's status is such; TimeoutError with the last one otherwise."""
-        status: dict[str, Any] = {}
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    with contextlib.suppress(ApiError):
-                        status = await self.status(namespace, name)
-                        if holds(status):
-                            return status
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            raise TimeoutError(f"{namespace}/{name} is still {status.get('phase')}: {status.get('message')}") from None
-
-
-def healthy(version: str) -> Callable[[dict[str, Any]], bool]:
-    """That a version is stable and nothing is under way."""
-    return lambda status: status.get("phase") == "Healthy" and status.get("stable", {}).get("version") == version
+    async def until(self, namespace: str, name: str, holds: Callable[[Status], bool], within: float = 60.0) -> Status:
+        """Wait until a ModelDeployment's status is such, and return it; TimeoutError otherwise."""
+        await self.deployments.until([(namespace, name)], holds, within)
+        return self.status(namespace, name)
