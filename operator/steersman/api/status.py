@@ -87,7 +87,9 @@ class AnalysisStage(StrEnum):
     PRE_PROMOTION = "prePromotion"
     POST_PROMOTION = "postPromotion"
     STEP = "step"
-    """Of an analysis or experiment step."""
+    """Of an analysis step."""
+    EXPERIMENT = "experiment"
+    """Of an experiment step: the candidate against the baseline."""
     WATCH = "watch"
     """After a promotion."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason, next_condition
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
+from steersman.core.kstatus import abnormal
 from steersman.core.rollout.turn import Turn
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -37,6 +38,9 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
         ConditionType.ANALYSIS_PASSING: _analysis(turn, judged),
         ConditionType.TRAFFIC_ROUTED: _traffic(turn),
     }
+    if findings[ConditionType.READY][0] != _TRUE and (kind := abnormal(turn, phase, at_target)) is not None:
+        about = ConditionType.READY if rollout is None else ConditionType.PROGRESSING
+        findings[kind] = (_TRUE, findings[about][1], findings[about][2])
     turn.set(
         observed_generation=turn.generation,
         phase=phase,
@@ -83,6 +87,11 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
         return (Phase.INITIALIZING if status.stable is None else Phase.PROGRESSING), message
     if status.stable is None:
         return Phase.PENDING, trouble.message if trouble else turn.waiting_for
+    if status.rollback is not None:
+        return (
+            Phase.DEGRADED,
+            f"{status.rollback.revision} serves instead of {status.rollback.instead_of}: {status.rollback.message}",
+        )
     if status.quarantine is not None:
         return Phase.DEGRADED, f"{status.quarantine.revision} was rolled back: {status.quarantine.message}"
     if trouble is not None and not at_target:
@@ -102,6 +111,8 @@ def _ready(turn: Turn, phase: Phase, at_target: bool, available: int, message: s
         return _FALSE, trouble.reason if trouble else Reason.RESOLVING, message
     if turn.status.rollout is not None:
         return _FALSE, Reason.ROLLOUT_PROGRESSING, message
+    if turn.status.rollback is not None:
+        return _FALSE, Reason.ROLLED_BACK, message
     if turn.status.quarantine is not None:
         return _FALSE, Reason.ROLLOUT_ABORTED, message
     if turn.problem is not None:
@@ -139,6 +150,8 @@ def _progressing(turn: Turn, at_target: bool) -> Finding:
         if turn.waiting_reason in _WAITS_FOR_PERSON:
             return _UNKNOWN, turn.waiting_reason, turn.waiting_for
         return _TRUE, turn.waiting_reason, turn.waiting_for or f"{rollout.revision}: {rollout.phase}"
+    if status.rollback is not None:
+        return _FALSE, _known_reason(status.rollback.reason), status.rollback.message
     if status.quarantine is not None:
         return _FALSE, _known_reason(status.quarantine.reason), status.quarantine.message
     if at_target:

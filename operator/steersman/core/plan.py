@@ -13,38 +13,31 @@ from pydantic import ValidationError
 from steersman.api.conditions import ConditionStatus, ConditionType, Reason, next_condition
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.status import (
-    AnalysisStage,
     ModelDeploymentStatus,
     Outcome,
     Phase,
+    RevisionStatus,
     RolloutPhase,
     StrategyName,
 )
 from steersman.api.traffic import Traffic
-from steersman.core.analysis.assess import advance as advance_analysis
-from steersman.core.analysis.model import Assessment, MetricQuery, Verdict
-from steersman.core.analysis.schedule import due
+from steersman.core.analysis.model import Verdict
 from steersman.core.conditions import summarize
 from steersman.core.render import render
 from steersman.core.revision import Revision
-from steersman.core.rollout import blue_green, canary
+from steersman.core.rollout import blue_green, canary, rollback, watch
 from steersman.core.rollout.actions import handle
+from steersman.core.rollout.analyses import due_queries, fold_results, judged
 from steersman.core.rollout.ending import abort, finish_abort, retire_expired
-from steersman.core.rollout.gate import assessment, context
-from steersman.core.rollout.target import bind_analyses, desired_revision, follow
+from steersman.core.rollout.scaling import check_surge, scale
+from steersman.core.rollout.target import bind_analyses, desired_revision, follow, lift_quarantine
 from steersman.core.rollout.turn import Turn
-from steersman.core.rollout.weights import goal_weight
+from steersman.core.rollout.validity import unsupported
 from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
 from steersman.core.traffic import TrafficProvider
 
 MAX_TRANSITIONS = 20
 """Transitions of one turn; far above what the longest chain without a new observation can have."""
-
-_ANALYSED_PHASES = {
-    AnalysisStage.BACKGROUND: frozenset({RolloutPhase.STEPPING, RolloutPhase.PROMOTING}),
-    AnalysisStage.PRE_PROMOTION: frozenset({RolloutPhase.PRE_PROMOTION}),
-    AnalysisStage.POST_PROMOTION: frozenset({RolloutPhase.POST_PROMOTION}),
-}
 
 
 def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
@@ -58,21 +51,24 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
     _observe(turn)
     desired = desired_revision(turn)
     bind_analyses(turn)
+    turn.problem = turn.problem or unsupported(turn) or check_surge(turn)
     _forgive_pause(turn)
     clear_action = handle(turn)
-    _fold_results(turn)
+    fold_results(turn)
     for _ in range(MAX_TRANSITIONS):
         before = turn.status
-        _transition(turn, desired)
+        lift_quarantine(turn, desired)
+        _transition(turn, rollback.target(turn, desired))
         if turn.status == before:
             break
-    _scale(turn)
-    queries = _due_queries(turn)
-    summarize(turn, _judged(turn), _at_target(turn, desired))
-    apply, delete = render(turn, desired)
+    scale(turn)
+    queries = due_queries(turn)
+    summarize(turn, judged(turn), _at_target(turn, desired))
+    apply, patch, delete = render(turn, desired)
     return Plan(
         status=turn.status,
         apply=apply,
+        patch=patch,
         delete=delete,
         events=tuple(turn.events),
         queries=queries,
@@ -85,8 +81,14 @@ def _observe(turn: Turn) -> None:
     for field in ("stable", "candidate"):
         revision = getattr(turn.status, field)
         if revision is not None:
-            seen = revision.model_copy(update={"available_replicas": turn.available(revision.name)})
-            turn.set(**{field: seen})
+            turn.set(**{field: _seen(turn, revision)})
+    experiment = turn.status.rollout.experiment if turn.status.rollout is not None else None
+    if experiment is not None:
+        turn.set_rollout(experiment=experiment.model_copy(update={"baseline": _seen(turn, experiment.baseline)}))
+
+
+def _seen(turn: Turn, revision: RevisionStatus) -> RevisionStatus:
+    return revision.model_copy(update={"available_replicas": turn.available(revision.name)})
 
 
 def _forgive_pause(turn: Turn) -> None:
@@ -97,32 +99,11 @@ def _forgive_pause(turn: Turn) -> None:
         turn.set_rollout(step_started_at=turn.now)
 
 
-def _fold_results(turn: Turn) -> None:
-    if not _analysing(turn):
-        return
-    analysis = turn.rollout.analysis
-    assert analysis is not None  # noqa: S101  held by _analysing
-    metrics = turn.metrics.get(analysis.stage, ())
-    turn.set_rollout(analysis=advance_analysis(metrics, analysis, context(turn), turn.snapshot.results, turn.now))
-
-
-def _analysing(turn: Turn) -> bool:
-    rollout = turn.status.rollout
-    if rollout is None or rollout.analysis is None or turn.problem is not None:
-        return False
-    if rollout.phase not in _ANALYSED_PHASES[rollout.analysis.stage]:
-        return False
-    # A canary at 100 % has no stable beside it to be compared with, and is about to be stable itself.
-    return rollout.analysis.stage != AnalysisStage.BACKGROUND or turn.candidate_weight < 100
-
-
-def _judged(turn: Turn) -> Assessment | None:
-    return assessment(turn) if _analysing(turn) else None
-
-
-def _transition(turn: Turn, desired: Revision | None) -> None:
+def _transition(turn: Turn, target: Revision | None) -> None:
     turn.wait("")
-    follow(turn, desired)
+    rollback.after_regression(turn)
+    follow(turn, target)
+    watch.end_if_over(turn)
     rollout = turn.status.rollout
     if rollout is not None:
         if rollout.phase == RolloutPhase.ABORTING:
@@ -134,9 +115,9 @@ def _transition(turn: Turn, desired: Revision | None) -> None:
 
 def _advance(turn: Turn) -> None:
     rollout = turn.rollout
-    judged = _judged(turn)
-    if judged is not None and judged.verdict == Verdict.FAILED:
-        abort(turn, Outcome.ABORTED, Reason.ANALYSIS_FAILED, judged.message)
+    verdict = judged(turn)
+    if verdict is not None and verdict.verdict == Verdict.FAILED:
+        abort(turn, Outcome.ABORTED, Reason.ANALYSIS_FAILED, verdict.message)
     elif turn.candidate_weight > 0 and turn.status.stable is not None and turn.available(rollout.revision) == 0:
         abort(
             turn, Outcome.ABORTED, Reason.CANDIDATE_UNAVAILABLE, f"no pod of {rollout.revision} is available any more"
@@ -147,31 +128,6 @@ def _advance(turn: Turn) -> None:
         blue_green.advance(turn)
     else:
         canary.advance(turn)
-
-
-def _scale(turn: Turn) -> None:
-    """Pods follow from weights: recorded as intent, rendered from there."""
-    rollout, stable, candidate = turn.status.rollout, turn.status.stable, turn.status.candidate
-    replicas = turn.spec.replicas
-    split = rollout is not None and 0 < turn.candidate_weight < 100
-    if stable is not None:
-        wanted = turn.provider.scale(replicas, turn.candidate_weight).stable if split else replicas
-        if rollout is not None and turn.candidate_weight == 100 and turn.provider.exclusive_pods:
-            wanted = stable.replicas
-        turn.set(stable=stable.model_copy(update={"replicas": wanted}))
-    if rollout is not None and candidate is not None and rollout.phase != RolloutPhase.ABORTING:
-        wanted = turn.provider.scale(replicas, goal_weight(turn)).candidate
-        turn.set(candidate=candidate.model_copy(update={"replicas": wanted}))
-
-
-def _due_queries(turn: Turn) -> tuple[MetricQuery, ...]:
-    if not _analysing(turn):
-        return ()
-    analysis = turn.rollout.analysis
-    assert analysis is not None  # noqa: S101  held by _analysing
-    queries, next_look = due(turn.metrics.get(analysis.stage, ()), analysis, context(turn), turn.now)
-    turn.wake(next_look)
-    return queries
 
 
 def _at_target(turn: Turn, desired: Revision | None) -> bool:
@@ -186,9 +142,14 @@ def _invalid(snapshot: Snapshot, status: ModelDeploymentStatus, error: Validatio
     old = next((c for c in status.conditions if c.type == ConditionType.ACCEPTED), None)
     generation = int(snapshot.manifest["metadata"].get("generation", 0))
     changed = old is None or old.status != ConditionStatus.FALSE
-    conditions = [c for c in status.conditions if c.type not in (ConditionType.ACCEPTED, ConditionType.READY)]
-    for kind in (ConditionType.READY, ConditionType.ACCEPTED):
-        finding = (ConditionStatus.FALSE, problem.reason, problem.message)
+    found = {
+        ConditionType.READY: ConditionStatus.FALSE,
+        ConditionType.ACCEPTED: ConditionStatus.FALSE,
+        ConditionType.STALLED: ConditionStatus.TRUE,
+    }
+    conditions = [c for c in status.conditions if c.type not in (*found, ConditionType.RECONCILING)]
+    for kind, value in found.items():
+        finding = (value, problem.reason, problem.message)
         conditions.append(next_condition(status.conditions, kind, *finding, generation=generation, now=snapshot.now))
     phase = Phase.DEGRADED if status.stable is not None else Phase.PENDING
     update = {"observed_generation": generation, "phase": phase, "message": problem.message, "conditions": conditions}

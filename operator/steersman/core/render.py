@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from steersman.api.status import RevisionStatus, StrategyName
+from steersman.core.capacity.objects import revision_objects
 from steersman.core.manifests import (
-    deployment,
     needs_apply,
     owned,
     preview_service,
@@ -15,16 +15,22 @@ from steersman.core.manifests import (
 )
 from steersman.core.revision import Revision
 from steersman.core.rollout.turn import Turn
-from steersman.core.snapshot import Manifest, ObjectRef
+from steersman.core.snapshot import Manifest, ObjectRef, RoutePatch
 
-_ORDER = {"ControllerRevision": 0, "Service": 1, "Deployment": 2, "HTTPRoute": 3}
+_ORDER = {"ControllerRevision": 0, "Service": 1, "PodDisruptionBudget": 1, "Deployment": 2, "DaemonSet": 2}
+_ROUTES = 3
+"""Everything else comes after what it refers to."""
 
 
-def render(turn: Turn, desired: Revision | None) -> tuple[tuple[Manifest, ...], tuple[ObjectRef, ...]]:
-    """Manifests to apply, in order, that differ from what is there; and owned objects to delete."""
+def render(
+    turn: Turn, desired: Revision | None
+) -> tuple[tuple[Manifest, ...], tuple[RoutePatch, ...], tuple[ObjectRef, ...]]:
+    """Manifests to apply, in order, that differ from what is there; changes of adopted routes; owned objects to delete."""
     owner, children = turn.snapshot.manifest, turn.snapshot.children
     wanted: list[Manifest] = []
     kept_snapshots: set[str] = {entry.revision for entry in turn.status.history}
+    if turn.status.rollback is not None:
+        kept_snapshots.add(turn.status.rollback.revision)
     for name, replicas in _live(turn).items():
         kept_snapshots.add(name)
         revision = _snapshot_of(turn, name, desired)
@@ -33,22 +39,27 @@ def render(turn: Turn, desired: Revision | None) -> tuple[tuple[Manifest, ...], 
             continue
         if children.get("ControllerRevision", name) is None:
             wanted.append(owned(snapshot_object(revision, int(turn.now)), owner, name))
-        wanted.append(owned(deployment(revision, turn.name, replicas), owner, name))
+        made = revision_objects(turn.spec, turn.status, children, revision, replicas, turn.name, turn.now)
+        wanted += [owned(manifest, owner, name) for manifest in made.manifests]
+        if made.again_at is not None:
+            turn.wake(made.again_at)
     intent = turn.intent()
+    patches: tuple[RoutePatch, ...] = ()
     if intent.weights:
         wanted += [owned(manifest, owner) for manifest in turn.provider.render(intent)]
+        patches = tuple(turn.provider.patches(intent, children))
     preview = _previewed(turn)
     if preview is not None:
         wanted.append(owned(preview_service(preview, turn.name), owner))
-    wanted.sort(key=lambda manifest: _ORDER.get(manifest["kind"], 3))
+    wanted.sort(key=lambda manifest: _ORDER.get(manifest["kind"], _ROUTES))
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
     names |= {("ControllerRevision", name) for name in kept_snapshots}
     names |= {("Deployment", name) for name in _live(turn)}
     stale = [child for child in children if (child["kind"], child["metadata"]["name"]) not in names]
     # A route that names a Service goes before the Service does.
-    stale.sort(key=lambda manifest: -_ORDER.get(manifest["kind"], 3))
+    stale.sort(key=lambda manifest: -_ORDER.get(manifest["kind"], _ROUTES))
     apply = tuple(m for m in wanted if needs_apply(m, children.get(m["kind"], m["metadata"]["name"])))
-    return apply, tuple(_ref(child) for child in stale)
+    return apply, patches, tuple(_ref(child) for child in stale)
 
 
 def _live(turn: Turn) -> dict[str, int]:

@@ -72,8 +72,8 @@ def start() -> SequentialStatus:
 
 
 def needs_reference(context: AnalysisContext) -> bool:
-    """Whether stable's past, not its present, is the baseline: after a blue-green switch it has no traffic."""
-    return context.stage is AnalysisStage.POST_PROMOTION
+    """Whether stable's past, not its present, is the baseline: after a switch or a promotion it has no traffic."""
+    return context.stage in (AnalysisStage.POST_PROMOTION, AnalysisStage.WATCH)
 
 
 def queries(

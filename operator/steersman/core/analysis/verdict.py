@@ -16,7 +16,7 @@ def verdict(metrics: Sequence[BoundMetric], status: AnalysisStatus, context: Ana
 
     The worst metric decides: failed, then inconclusive (an error before a mere lack of data), then pending.
     """
-    background = context.stage is AnalysisStage.BACKGROUND
+    background = context.stage in (AnalysisStage.BACKGROUND, AnalysisStage.WATCH)
     assess = _background if background else _counted
     assessments = [
         assess(bound, find(status, bound.name) or fresh(bound, 0.0), context)

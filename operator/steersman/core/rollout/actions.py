@@ -9,7 +9,11 @@ from steersman.api.meta import ANNOTATION_ACTION
 from steersman.api.status import ActionStatus, Outcome, RolloutPhase, StrategyName
 from steersman.core.rollout import blue_green, canary
 from steersman.core.rollout.ending import abort
+from steersman.core.rollout.rollback import roll_back
 from steersman.core.rollout.turn import Turn
+
+KEPT_CHARACTERS = 80
+"""Of an asked action; the longest that means something is rollback: and a revision's name."""
 
 
 def handle(turn: Turn) -> bool:
@@ -24,17 +28,21 @@ def handle(turn: Turn) -> bool:
         if last is not None and not last.cleared:
             turn.set(action=last.model_copy(update={"cleared": True}))
         return False
-    if last is not None and not last.cleared and last.action == asked[:32]:
+    shown = asked[:KEPT_CHARACTERS]
+    if last is not None and not last.cleared and last.action == shown:
         return True
+    word, _, argument = asked.partition(":")
     perform = _ACTIONS.get(asked)
-    if perform is None:
-        known = ", ".join(_ACTIONS)
-        result = f"ignored: {asked[:32]!r} is not an action; write one of {known}"
-    else:
+    if perform is not None:
         result = perform(turn)
-    turn.set(action=ActionStatus(action=asked[:32], at=turn.now, result=result))
+    elif word == "rollback":
+        result = roll_back(turn, argument)
+    else:
+        known = ", ".join([*_ACTIONS, "rollback", "rollback:<revision or version>"])
+        result = f"ignored: {shown!r} is not an action; write one of {known}"
+    turn.set(action=ActionStatus(action=shown, at=turn.now, result=result))
     if result.startswith("ignored"):
-        turn.event(Reason.ACTION_IGNORED, f"{asked[:32]!r} {result}", warning=True)
+        turn.event(Reason.ACTION_IGNORED, f"{shown!r} {result}", warning=True)
     return True
 
 
@@ -54,6 +62,18 @@ def _promote(turn: Turn) -> str:
     return "done: resumed" if lifted else "ignored: the rollout does not wait for anybody"
 
 
+def _promote_full(turn: Turn) -> str:
+    rollout = turn.status.rollout
+    if rollout is None or rollout.phase == RolloutPhase.ABORTING:
+        return "ignored: no rollout is under way"
+    if rollout.fast:
+        return "ignored: the rollout leaves out its steps already"
+    turn.set(paused=False)
+    turn.set_rollout(fast=True, held=False)
+    turn.event(Reason.RESUMED, f"{rollout.revision}: promote-full was asked for, the remaining steps are left out")
+    return "done: the remaining steps are left out"
+
+
 def _abort(turn: Turn) -> str:
     rollout = turn.status.rollout
     if rollout is None:
@@ -67,11 +87,12 @@ def _abort(turn: Turn) -> str:
 
 
 def _retry(turn: Turn) -> str:
-    quarantine = turn.status.quarantine
-    if quarantine is None:
-        return "ignored: nothing is quarantined"
-    turn.set(quarantine=None)
-    turn.event(Reason.RETRIED, f"{quarantine.revision} may be tried again")
+    quarantine, rollback = turn.status.quarantine, turn.status.rollback
+    if quarantine is None and rollback is None:
+        return "ignored: nothing is quarantined and nothing was rolled back"
+    turn.set(quarantine=None, rollback=None)
+    revision = quarantine.revision if quarantine is not None else rollback.instead_of if rollback is not None else ""
+    turn.event(Reason.RETRIED, f"{revision} may be tried again")
     return "done: the revision is tried again"
 
 
@@ -100,6 +121,7 @@ def _resume(turn: Turn) -> str:
 
 _ACTIONS: dict[str, Callable[[Turn], str]] = {
     "promote": _promote,
+    "promote-full": _promote_full,
     "abort": _abort,
     "retry": _retry,
     "pause": _pause,

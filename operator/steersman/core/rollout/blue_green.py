@@ -9,6 +9,7 @@ from steersman.api.strategy import BlueGreen
 from steersman.core.analysis.model import Verdict
 from steersman.core.rollout.ending import promote
 from steersman.core.rollout.gate import deadline, pass_gate
+from steersman.core.rollout.scaling import first_pods
 from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.weights import start_analysis
 
@@ -27,16 +28,18 @@ def advance(turn: Turn) -> None:
 
 
 def _start(turn: Turn) -> None:
-    if turn.enough_pods(turn.spec.replicas) and turn.routed():
+    if not (turn.enough_pods(first_pods(turn)) and turn.routed()):
+        deadline(turn)
+    elif turn.rollout.fast:
+        turn.enter(RolloutPhase.PROMOTING)
+    else:
         # The preview's weight is always what it is: 0 of production, all of its own.
         turn.enter(RolloutPhase.PRE_PROMOTION, weight_reached_at=turn.now)
         start_analysis(turn, AnalysisStage.PRE_PROMOTION)
-    else:
-        deadline(turn)
 
 
 def _pre_promotion(turn: Turn) -> None:
-    asked = turn.rollout.promote_requested
+    asked = turn.rollout.promote_requested or turn.rollout.fast
     if not pass_gate(turn, Verdict.COMPLETE):
         return
     settings = turn.spec.strategy.blue_green or BlueGreen()
@@ -54,7 +57,7 @@ def _pre_promotion(turn: Turn) -> None:
 
 def _switch(turn: Turn) -> None:
     if turn.candidate_weight != 100:
-        if not turn.enough_pods(turn.spec.replicas):
+        if not turn.enough_pods(turn.base):
             deadline(turn)
             return
         turn.set_weight(100)
@@ -64,6 +67,9 @@ def _switch(turn: Turn) -> None:
         return
     if not turn.routed():
         deadline(turn)
+        return
+    if turn.rollout.fast:
+        promote(turn)
         return
     turn.enter(RolloutPhase.POST_PROMOTION, weight_reached_at=turn.now)
     if turn.metrics.get(AnalysisStage.POST_PROMOTION):

@@ -5,34 +5,11 @@ from __future__ import annotations
 from steersman.api.conditions import Reason
 from steersman.api.duration import format_duration
 from steersman.api.modeldeployment import InconclusiveAction
-from steersman.api.status import Outcome
-from steersman.core.analysis.model import AnalysisContext, Assessment, Verdict
-from steersman.core.analysis.verdict import verdict
+from steersman.api.status import AnalysisStatus, Outcome
+from steersman.core.analysis.model import Assessment, Verdict
+from steersman.core.rollout.analyses import background, of_step
 from steersman.core.rollout.ending import abort
 from steersman.core.rollout.turn import Turn
-
-
-def assessment(turn: Turn) -> Assessment | None:
-    """What the rollout's analysis says; None when none runs."""
-    analysis = turn.rollout.analysis
-    if analysis is None:
-        return None
-    return verdict(turn.metrics.get(analysis.stage, ()), analysis, context(turn))
-
-
-def context(turn: Turn) -> AnalysisContext:
-    """What the analysis has to know of the rollout."""
-    rollout = turn.rollout
-    if rollout.analysis is None:
-        raise ValueError("no analysis is under way")
-    return AnalysisContext(
-        namespace=turn.namespace,
-        deployment=turn.name,
-        stable=turn.status.stable.name if turn.status.stable else "",
-        candidate=rollout.revision,
-        stage=rollout.analysis.stage,
-        weight_reached_at=rollout.weight_reached_at,
-    )
 
 
 def pass_gate(turn: Turn, good: Verdict = Verdict.PASSING) -> bool:
@@ -40,25 +17,46 @@ def pass_gate(turn: Turn, good: Verdict = Verdict.PASSING) -> bool:
     rollout = turn.rollout
     if rollout.gate_open:
         return True
-    judged = assessment(turn)
-    if judged is None or judged.verdict in (good, Verdict.COMPLETE) or rollout.promote_requested:
+    entry = background(turn)
+    judged = entry.assess() if entry is not None else None
+    if entry is None or judged is None or judged.verdict in (good, Verdict.COMPLETE) or _waved_through(turn):
         turn.set_rollout(gate_open=True, step_started_at=turn.now, held=False, promote_requested=False)
         return True
-    if judged.verdict == Verdict.INCONCLUSIVE or rollout.held:
-        _hold(turn, judged)
-    else:
-        turn.wait(judged.message or "the analysis has not looked since the weight was set", Reason.AWAITING_ANALYSIS)
+    _wait(turn, judged, entry.analysis, "the analysis has not looked since the weight was set")
     return False
 
 
-def _hold(turn: Turn, judged: Assessment) -> None:
-    analysis = turn.rollout.analysis
+def step_analysis_passed(turn: Turn) -> bool:
+    """Whether the current step's analysis has its count of passes; holds or aborts when it has not."""
+    entry = of_step(turn)
+    if entry is None:
+        return True
+    judged = entry.assess()
+    if judged.verdict == Verdict.COMPLETE or _waved_through(turn):
+        turn.set_rollout(held=False)
+        return True
+    _wait(turn, judged, entry.analysis, "the step's analysis has not looked yet")
+    return False
+
+
+def _waved_through(turn: Turn) -> bool:
+    return turn.rollout.promote_requested or turn.rollout.fast
+
+
+def _wait(turn: Turn, judged: Assessment, analysis: AnalysisStatus, otherwise: str) -> None:
+    if judged.verdict == Verdict.INCONCLUSIVE or turn.rollout.held:
+        _hold(turn, judged, analysis)
+    else:
+        turn.wait(judged.message or otherwise, Reason.AWAITING_ANALYSIS)
+
+
+def _hold(turn: Turn, judged: Assessment, analysis: AnalysisStatus) -> None:
     limit = turn.spec.analysis.inconclusive
     turn.wait(judged.message, Reason.AWAITING_ANALYSIS)
     if turn.rollout.held:
         turn.wait(f"Held for a person: {judged.message}", Reason.INCONCLUSIVE_LIMIT_EXCEEDED)
         return
-    if analysis is None or analysis.inconclusive_since is None:
+    if analysis.inconclusive_since is None:
         return
     # Evidence may have been missing long before anybody asked for it: the limit counts from when the rollout began to wait.
     due = max(analysis.inconclusive_since, turn.rollout.step_started_at) + limit.after

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from steersman.api.analysis import AnalysisTemplateSpec, Argument, TemplateRef
 from steersman.api.conditions import REGISTRY_TROUBLE, Reason
 from steersman.api.modeldeployment import ModelSource
@@ -14,11 +17,13 @@ from steersman.api.status import (
     RolloutStatus,
     StrategyName,
 )
+from steersman.api.strategy import BlueGreen
 from steersman.core.analysis.binding import BindingError, bind
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.pod.template import TemplateError
 from steersman.core.revision import Revision, make_revision
 from steersman.core.rollout.ending import abort
+from steersman.core.rollout.rollback import comes_back
 from steersman.core.rollout.turn import Turn
 from steersman.core.snapshot import Problem
 
@@ -83,46 +88,60 @@ def desired_revision(turn: Turn) -> Revision | None:
 
 
 def bind_analyses(turn: Turn) -> None:
-    """The metrics of each stage; sets turn.problem when a template is missing or cannot be used."""
+    """The metrics of each stage and step; sets turn.problem when a template is missing or cannot be used."""
     analysis, blue_green = turn.spec.analysis, turn.spec.strategy.blue_green
-    wanted: dict[AnalysisStage, tuple[list[TemplateRef], list[Argument]]] = {}
-    if blue_green is None:
-        wanted[AnalysisStage.BACKGROUND] = (analysis.templates, analysis.args)
-    else:
-        pre, post = blue_green.pre_promotion_analysis, blue_green.post_promotion_analysis
-        if pre is not None:
-            wanted[AnalysisStage.PRE_PROMOTION] = (pre.templates, [*analysis.args, *pre.args])
-        if post is not None:
-            wanted[AnalysisStage.POST_PROMOTION] = (post.templates, [*analysis.args, *post.args])
+    general = StageMetrics(analysis.templates, analysis.args)
+    wanted = {AnalysisStage.BACKGROUND: general} if blue_green is None else _stages(analysis.args, general, blue_green)
+    if turn.spec.watch is not None:
+        wanted[AnalysisStage.WATCH] = general
+    turn.metrics = {stage: _bind(turn, metrics) for stage, metrics in wanted.items()}
+    turn.step_metrics = {
+        index: _bind(turn, StageMetrics(own.templates, [*analysis.args, *own.args]))
+        for index, step in enumerate(turn.steps)
+        if (own := step.analysis or (step.experiment.analysis if step.experiment is not None else None)) is not None
+    }
+
+
+class StageMetrics(NamedTuple):
+    """Templates and the arguments for them."""
+
+    templates: Sequence[TemplateRef]
+    args: Sequence[Argument]
+
+
+def _stages(
+    args: Sequence[Argument], general: StageMetrics, blue_green: BlueGreen
+) -> dict[AnalysisStage, StageMetrics]:
+    pre, post = blue_green.pre_promotion_analysis, blue_green.post_promotion_analysis
+    # Without one of its own, the switch is watched with the general analysis.
+    stages = {
+        AnalysisStage.POST_PROMOTION: StageMetrics(post.templates, [*args, *post.args]) if post is not None else general
+    }
+    if pre is not None:
+        stages[AnalysisStage.PRE_PROMOTION] = StageMetrics(pre.templates, [*args, *pre.args])
+    return stages
+
+
+def _bind(turn: Turn, metrics: StageMetrics) -> tuple[BoundMetric, ...]:
+    found: list[tuple[str, AnalysisTemplateSpec]] = []
+    for ref in metrics.templates:
+        template = turn.snapshot.templates.get(ref.name)
+        if template is None or isinstance(template, Problem):
+            missing = Problem(
+                Reason.TEMPLATE_NOT_FOUND, f"there is no AnalysisTemplate or ClusterAnalysisTemplate {ref.name!r}"
+            )
+            turn.problem = turn.problem or template or missing
         else:
-            # Without one of its own, the switch is watched with the general analysis.
-            wanted[AnalysisStage.POST_PROMOTION] = (analysis.templates, analysis.args)
-    metrics: dict[AnalysisStage, tuple[BoundMetric, ...]] = {}
-    for stage, (refs, args) in wanted.items():
-        found: list[tuple[str, AnalysisTemplateSpec]] = []
-        for ref in refs:
-            template = turn.snapshot.templates.get(ref.name)
-            if template is None or isinstance(template, Problem):
-                turn.problem = (
-                    turn.problem
-                    or template
-                    or Problem(
-                        Reason.TEMPLATE_NOT_FOUND,
-                        f"there is no AnalysisTemplate or ClusterAnalysisTemplate {ref.name!r}",
-                    )
-                )
-            else:
-                found.append((ref.name, template))
-        try:
-            metrics[stage] = bind(found, args, analysis.interval)
-        except BindingError as error:
-            turn.problem = turn.problem or Problem(Reason.TEMPLATE_INVALID, str(error))
-    turn.metrics = metrics
+            found.append((ref.name, template))
+    try:
+        return bind(found, metrics.args, turn.spec.analysis.interval)
+    except BindingError as error:
+        turn.problem = turn.problem or Problem(Reason.TEMPLATE_INVALID, str(error))
+        return ()
 
 
 def follow(turn: Turn, desired: Revision | None) -> None:
-    """Start, keep or end a rollout so that it leads to the desired revision."""
-    _lift_quarantine(turn, desired)
+    """Start, keep or end a rollout so that it leads to the revision that is to serve."""
     if turn.problem is not None or desired is None:
         _without_target(turn)
         return
@@ -152,7 +171,8 @@ def _without_target(turn: Turn) -> None:
     abort(turn, Outcome.CANCELLED, why.reason, why.message)
 
 
-def _lift_quarantine(turn: Turn, desired: Revision | None) -> None:
+def lift_quarantine(turn: Turn, desired: Revision | None) -> None:
+    """Forget a failure once the spec changed or asks for another revision."""
     quarantine = turn.status.quarantine
     if quarantine is None:
         return
@@ -166,11 +186,17 @@ def _start(turn: Turn, desired: Revision) -> None:
     if turn.paused:
         turn.wait(f"Paused: {desired.name} is not started", Reason.PAUSED)
         return
-    if turn.unresolved is not None:
+    stable, slot = turn.status.stable, turn.snapshot.slot
+    fast = turn.status.rollback is not None or comes_back(turn, desired.name)
+    warm = next((entry for entry in turn.status.retiring if entry.revision == desired.name), None)
+    if turn.unresolved is not None and warm is None:
         # Its pods could not fetch the model.
         turn.wait(f"{desired.name} is not started: {turn.unresolved.message}", turn.unresolved.reason)
         return
-    strategy = _strategy(turn) if turn.status.stable is not None else StrategyName.INITIAL
+    if stable is not None and slot is not None and not fast:
+        turn.wait(f"{desired.name} is not started: {slot.message}", slot.reason)
+        return
+    strategy = _strategy(turn) if stable is not None else StrategyName.INITIAL
     rollout = RolloutStatus(
         revision=desired.name,
         version=desired.version,
@@ -179,13 +205,13 @@ def _start(turn: Turn, desired: Revision) -> None:
         started_at=turn.now,
         step_started_at=turn.now,
         generation=turn.generation,
+        fast=fast and stable is not None,
     )
     kept: list[RetiringRevision] = [r for r in turn.status.retiring if r.revision != desired.name]
-    turn.set(rollout=rollout, retiring=kept, candidate=turn.revision_status(desired.name, desired.version, 0))
-    stable = turn.status.stable
-    turn.event(
-        Reason.ROLLOUT_STARTED, f"{desired.name} by {strategy}" + (f", stable is {stable.name}" if stable else "")
-    )
+    replicas = warm.replicas if warm is not None else 0
+    turn.set(rollout=rollout, retiring=kept, candidate=turn.revision_status(desired.name, desired.version, replicas))
+    how = "without steps" if rollout.fast else f"by {strategy}"
+    turn.event(Reason.ROLLOUT_STARTED, f"{desired.name} {how}" + (f", stable is {stable.name}" if stable else ""))
 
 
 def _strategy(turn: Turn) -> StrategyName:

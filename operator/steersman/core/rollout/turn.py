@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -18,8 +19,9 @@ from steersman.api.status import (
 )
 from steersman.api.steps import Step
 from steersman.core.analysis.model import BoundMetric
+from steersman.core.capacity import base_replicas
 from steersman.core.snapshot import EventIntent, Problem, Snapshot
-from steersman.core.traffic import TrafficIntent, TrafficProvider
+from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider
 
 
 class Turn:
@@ -34,6 +36,8 @@ class Turn:
         self.status = status
         self.provider = provider
         self.metrics: Mapping[AnalysisStage, tuple[BoundMetric, ...]] = {}
+        self.step_metrics: Mapping[int, tuple[BoundMetric, ...]] = {}
+        """Metrics of analysis and experiment steps, by the step's index."""
         self.events: list[EventIntent] = []
         self.wake_times: list[float] = []
         self.waiting_for = ""
@@ -64,10 +68,16 @@ class Turn:
         """metadata.generation."""
         return int(self.snapshot.manifest["metadata"].get("generation", 0))
 
-    @property
+    @cached_property
     def steps(self) -> Sequence[Step]:
         """The canary's steps; none for blue-green."""
         return self.spec.strategy.canary.plan if self.spec.strategy.canary else ()
+
+    @cached_property
+    def base(self) -> int:
+        """Pods that a revision with all traffic has."""
+        stable = self.before.stable
+        return base_replicas(self.spec, self.snapshot.children.get("Deployment", stable.name) if stable else None)
 
     @property
     def rollout(self) -> RolloutStatus:
@@ -119,14 +129,20 @@ class Turn:
             return 0
         return next((w.weight for w in self.status.weights if w.revision == self.rollout.revision), 0)
 
-    def set_weight(self, weight: int) -> None:
-        """Intend a weight for the candidate; stable has the rest."""
-        candidate = RevisionWeight(revision=self.rollout.revision, weight=weight)
-        if self.status.stable is None:
-            self.set(weights=[candidate])
-        else:
-            stable = RevisionWeight(revision=self.status.stable.name, weight=100 - weight)
-            self.set(weights=[stable, candidate])
+    @property
+    def stable_weight(self) -> int:
+        """Intended weight of stable, percent."""
+        stable = self.status.stable
+        return next((w.weight for w in self.status.weights if stable is not None and w.revision == stable.name), 0)
+
+    def set_weight(self, weight: int, baseline: int = 0) -> None:
+        """Intend a weight for the candidate and an experiment's baseline; stable has the rest."""
+        weights = {self.rollout.revision: weight}
+        if self.status.stable is not None:
+            weights = {self.status.stable.name: 100 - weight - baseline, **weights}
+        if self.rollout.experiment is not None:
+            weights[self.rollout.experiment.baseline.name] = baseline
+        self.set(weights=[RevisionWeight(revision=revision, weight=percent) for revision, percent in weights.items()])
 
     def available(self, revision: str) -> int:
         """Available pods of a revision."""
@@ -135,12 +151,30 @@ class Turn:
     def intent(self) -> TrafficIntent:
         """The split as recorded in status, with retiring revisions at 0."""
         weights = [(w.revision, w.weight) for w in self.status.weights]
+        rollout = self.status.rollout
+        idle = [] if rollout is None else [rollout.revision]
+        if rollout is not None and rollout.experiment is not None:
+            idle.append(rollout.experiment.baseline.name)
+        idle += [retiring.revision for retiring in self.status.retiring]
         known = {revision for revision, _ in weights}
-        if self.status.rollout is not None and weights and self.rollout.revision not in known:
-            weights.append((self.rollout.revision, 0))
-            known.add(self.rollout.revision)
-        weights += [(r.revision, 0) for r in self.status.retiring if weights and r.revision not in known]
-        return TrafficIntent(self.namespace, self.name, self.spec.traffic, tuple(weights))
+        weights += [(revision, 0) for revision in dict.fromkeys(idle) if weights and revision not in known]
+        settings = self.spec.strategy.canary.session_affinity if self.spec.strategy.canary else None
+        sticky = rollout is not None and settings is not None and 0 < self.candidate_weight < 100
+        return TrafficIntent(
+            namespace=self.namespace,
+            deployment=self.name,
+            traffic=self.spec.traffic,
+            weights=tuple(weights),
+            header_routes=tuple(
+                HeaderRoute(route.name, tuple(route.match), rollout.revision) for route in rollout.header_routes
+            )
+            if rollout is not None
+            else (),
+            mirror=Mirror(rollout.revision, rollout.mirror) if rollout is not None and rollout.mirror else None,
+            affinity=Affinity(rollout.revision, settings)
+            if sticky and rollout is not None and settings is not None
+            else None,
+        )
 
     def routed(self) -> bool:
         """Whether the intended weights are in force; notes what is waited for otherwise."""
@@ -153,7 +187,12 @@ class Turn:
         """Whether the candidate has this many available pods; notes what is waited for otherwise."""
         have = self.available(self.rollout.revision)
         if have < wanted:
-            self.wait(f"{have} of {wanted} pods of {self.rollout.revision} are available")
+            message = f"{have} of {wanted} pods of {self.rollout.revision} are available"
+            trouble = self.snapshot.trouble
+            if trouble is None:
+                self.wait(message)
+            else:
+                self.wait(f"{message}: {trouble.message}", trouble.reason)
         return have >= wanted
 
     def revision_status(self, name: str, version: str, replicas: int) -> RevisionStatus:

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from steersman.api.conditions import Reason
-from steersman.api.status import AnalysisStage, StrategyName
+from steersman.api.status import AnalysisStage
 from steersman.core.analysis.assess import begin, weight_changed
 from steersman.core.rollout.gate import deadline, pass_gate
+from steersman.core.rollout.scaling import candidate_pods
 from steersman.core.rollout.turn import Turn
-
-
-def goal_weight(turn: Turn) -> int:
-    """The weight that the candidate is scaled for: the present one or, once allowed, the next."""
-    rollout = turn.rollout
-    if rollout.strategy != StrategyName.CANARY:
-        return 100
-    if rollout.gate_open or turn.candidate_weight == 0:
-        return next_weight(turn)
-    return turn.candidate_weight
-
-
-def next_weight(turn: Turn) -> int:
-    """The first weight at or after the current step; 100 when no step sets one."""
-    steps = turn.steps
-    return next((s.set_weight for s in steps[turn.rollout.step :] if s.set_weight is not None), 100)
 
 
 def reach(turn: Turn, weight: int) -> bool:
     """Work towards a weight; True in the turn in which the route is seen to carry it."""
     if turn.candidate_weight == weight:
-        if not turn.routed():
-            deadline(turn)
+        if not in_force(turn):
             return False
         turn.set_rollout(weight_reached_at=turn.now)
         return True
@@ -38,16 +22,32 @@ def reach(turn: Turn, weight: int) -> bool:
         turn.set_rollout(weight_reached_at=turn.now)
     if not pass_gate(turn):
         return False
-    if not turn.enough_pods(turn.provider.scale(turn.spec.replicas, weight).candidate):
+    if not turn.enough_pods(candidate_pods(turn, weight)):
         deadline(turn)
         return False
     old = turn.candidate_weight
     turn.set_weight(weight)
-    turn.set_rollout(weight_reached_at=None, gate_open=False, step_started_at=turn.now)
-    start_analysis(turn, AnalysisStage.BACKGROUND)
+    if weight == 100:
+        turn.set_rollout(header_routes=[], mirror=0)
+    traffic_changed(turn)
     turn.event(Reason.WEIGHT_SET, f"{turn.rollout.revision} from {old} % to {weight} %")
     turn.wait(f"the route to carry {weight} %", Reason.WEIGHTS_PENDING)
     return False
+
+
+def in_force(turn: Turn) -> bool:
+    """Whether the route carries what is intended; watches the deadline otherwise."""
+    if turn.routed():
+        return True
+    deadline(turn)
+    return False
+
+
+def traffic_changed(turn: Turn) -> None:
+    """The candidate gets other requests from now on: the analysis begins, or counts anew towards its minimum."""
+    turn.set_rollout(weight_reached_at=None, gate_open=False, step_started_at=turn.now)
+    if not turn.rollout.fast:
+        start_analysis(turn, AnalysisStage.BACKGROUND)
 
 
 def start_analysis(turn: Turn, stage: AnalysisStage) -> None:

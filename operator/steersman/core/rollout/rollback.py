@@ -1,0 +1,112 @@
+"""Back to an earlier revision although the spec asks for another: by hand, or after a regression.
+
+`spec` is never written: the status remembers what serves instead, until the spec, or the version that it means, changes.
+"""
+
+from __future__ import annotations
+
+from steersman.api.conditions import Reason
+from steersman.api.status import HistoryEntry, Outcome, RollbackStatus, RolloutPhase
+from steersman.core.analysis.model import Verdict
+from steersman.core.revision import Revision
+from steersman.core.rollout.analyses import of_watch
+from steersman.core.rollout.ending import abort, quarantine
+from steersman.core.rollout.turn import Turn
+
+
+def target(turn: Turn, desired: Revision | None) -> Revision | None:
+    """The revision to lead to: the one that the spec asks for, or the one that was rolled back to."""
+    _lift(turn, desired)
+    pinned = turn.status.rollback
+    return desired if pinned is None else stored(turn, pinned.revision)
+
+
+def _lift(turn: Turn, desired: Revision | None) -> None:
+    pinned = turn.status.rollback
+    if pinned is None:
+        return
+    moved = desired is not None and desired.name != pinned.instead_of
+    if moved or pinned.generation != turn.generation or stored(turn, pinned.revision) is None:
+        turn.set(rollback=None)
+
+
+def stored(turn: Turn, name: str) -> Revision | None:
+    """A revision from its snapshot."""
+    snapshot = turn.snapshot.children.get("ControllerRevision", name)
+    return Revision.from_data(name, snapshot["data"]) if snapshot is not None else None
+
+
+def earlier(turn: Turn) -> list[HistoryEntry]:
+    """Revisions that were stable before, newest first, each once; the present one is none of them."""
+    stable = turn.status.stable
+    seen = {stable.name} if stable is not None else set()
+    found = []
+    for entry in turn.status.history:
+        if entry.outcome == Outcome.PROMOTED and entry.revision not in seen:
+            seen.add(entry.revision)
+            found.append(entry)
+    return found
+
+
+def comes_back(turn: Turn, revision: str) -> bool:
+    """Whether a revision may skip the steps: its pods are still there from when it was stable, or it is within rollbackWindow."""
+    before = [entry.revision for entry in earlier(turn)]
+    if revision not in before:
+        return False
+    warm = any(entry.revision == revision for entry in turn.status.retiring)
+    return warm or revision in before[: turn.spec.rollback_window.revisions]
+
+
+def pin(turn: Turn, to: HistoryEntry, instead_of: str, reason: Reason, message: str) -> None:
+    """Have an earlier revision serve instead of the one that the spec asks for."""
+    turn.set(
+        rollback=RollbackStatus(
+            revision=to.revision,
+            version=to.version,
+            instead_of=instead_of,
+            generation=turn.generation,
+            reason=str(reason),
+            message=message,
+            since=turn.now,
+        )
+    )
+
+
+def roll_back(turn: Turn, argument: str) -> str:
+    """The action rollback: to the revision or version named or, without one, to what was stable before. Says what came of it."""
+    rollout, stable = turn.status.rollout, turn.status.stable
+    if stable is None:
+        return "ignored: nothing is stable yet"
+    if rollout is not None and rollout.phase != RolloutPhase.ABORTING and not argument:
+        abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "rollback was asked for")
+        return "done: traffic returns to stable"
+    candidates = [entry for entry in earlier(turn) if stored(turn, entry.revision) is not None]
+    chosen = next((entry for entry in candidates if not argument or argument in (entry.revision, entry.version)), None)
+    if chosen is None:
+        known = ", ".join(entry.revision for entry in candidates) or "none"
+        return f"ignored: no earlier revision {argument!r} to roll back to; there are: {known}"[:300]
+    asked_for = turn.status.rollback.instead_of if turn.status.rollback is not None else stable.name
+    if rollout is not None and rollout.phase != RolloutPhase.ABORTING:
+        asked_for = rollout.revision
+        abort(turn, Outcome.CANCELLED, Reason.ROLLBACK_REQUESTED, f"rollback to {chosen.revision} was asked for")
+    message = f"rollback from {stable.name} was asked for"
+    pin(turn, chosen, asked_for, Reason.ROLLBACK_REQUESTED, message)
+    turn.event(Reason.ROLLBACK_REQUESTED, f"{chosen.revision} comes back: {message}", warning=True)
+    return f"done: {chosen.revision} comes back"
+
+
+def after_regression(turn: Turn) -> None:
+    """End a watch that found a regression: the previous revision comes back, the promoted one is quarantined."""
+    entry, watch, stable = of_watch(turn), turn.status.watch, turn.status.stable
+    if entry is None or watch is None or stable is None:
+        return
+    judged = entry.assess()
+    if judged.verdict != Verdict.FAILED:
+        return
+    back = next((found for found in earlier(turn) if found.revision == watch.previous), None)
+    message = f"{watch.revision} got worse after its promotion: {judged.message}"
+    turn.set(watch=None, last_analysis=watch.analysis)
+    turn.event(Reason.REGRESSION, message, warning=True)
+    quarantine(turn, watch.revision, stable.version, str(Reason.REGRESSION), message)
+    if back is not None:
+        pin(turn, back, watch.revision, Reason.REGRESSION, message)
