@@ -1,0 +1,1 @@
+"""Measurements that are repeated by a command; what they found is in docs/benchmarks.md."""
