@@ -13,6 +13,7 @@ from steersman.api.meta import (
     LABEL_REVISION,
 )
 from steersman.api.runtime import HTTP_PORT
+from steersman.core.comparison import contains
 from steersman.core.naming import content_hash, preview_name
 from steersman.core.revision import Revision
 from steersman.core.snapshot import Manifest
@@ -48,25 +49,14 @@ def needs_apply(wanted: Manifest, seen: Manifest | None) -> bool:
     """Whether the object must be written: it is missing, was applied from another manifest, or somebody changed it since."""
     if seen is None:
         return True
-    applied = (seen["metadata"].get("annotations") or {}).get(ANNOTATION_APPLIED)
-    if applied != wanted["metadata"]["annotations"][ANNOTATION_APPLIED]:
+    if not contains(seen["metadata"].get("annotations") or {}, wanted["metadata"]["annotations"]):
         return True
     kind = wanted["kind"]
     if kind == "ControllerRevision":
         return False
     # A Deployment's template is compared by hash alone: the API server rewrites quantities and fills in defaults.
     fields = ("replicas",) if kind == "Deployment" else tuple(wanted["spec"])
-    return not all(_contains(seen.get("spec", {}).get(field), wanted["spec"][field]) for field in fields)
-
-
-def _contains(seen: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        return isinstance(seen, dict) and all(
-            key in seen and _contains(seen[key], value) for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return isinstance(seen, list) and len(seen) == len(wanted) and all(map(_contains, seen, wanted))
-    return bool(seen == wanted)
+    return not contains(seen.get("spec", {}), {field: wanted["spec"][field] for field in fields})
 
 
 def snapshot_object(revision: Revision, number: int) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steersman.adapters.traffic.base import read_rendered
 from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION
 from steersman.api.runtime import HTTP_PORT
 from steersman.core.snapshot import Children, Manifest, RoutePatch
@@ -25,16 +26,13 @@ class ServiceProvider:
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the selector is in force and, in a split, no more pods are there than intended."""
-        service = children.get("Service", intent.deployment)
-        if service is None:
-            return TrafficState(False, "the Service is not there yet")
-        if service.get("spec", {}).get("selector") != _selector(intent):
-            return TrafficState(False, "the Service does not select the intended pods yet")
+        state = read_rendered(intent, self.render(intent), children)
+        if not state.settled:
+            return state
         for revision, weight in intent.weights:
             deployment = children.get("Deployment", revision) or {}
-            if weight not in (0, 100) and deployment.get("status", {}).get("replicas", 0) != deployment.get(
-                "spec", {}
-            ).get("replicas"):
+            pods = deployment.get("status", {}).get("replicas", 0)
+            if weight not in (0, 100) and pods != deployment.get("spec", {}).get("replicas"):
                 return TrafficState(False, f"revision {revision} is being scaled")
         return TrafficState(True)
 
