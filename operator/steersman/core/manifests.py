@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 
 from steersman.api.meta import (
     ANNOTATION_MODEL,
@@ -14,11 +15,19 @@ from steersman.api.meta import (
 from steersman.api.runtime import HTTP_PORT
 from steersman.core.comparison import contains
 from steersman.core.naming import content_hash, preview_name
+from steersman.core.pod.spread import apart
 from steersman.core.revision import Revision
 from steersman.core.snapshot import Manifest
 
 ANNOTATION_APPLIED = "steersman.dev/applied"
 """Hash of the manifest as last applied, so that what is unchanged is not written again."""
+
+_COMPARED: dict[str, tuple[str, ...]] = {
+    "Deployment": ("replicas",),
+    "DaemonSet": (),
+    "HorizontalPodAutoscaler": ("scaleTargetRef", "minReplicas", "maxReplicas"),
+}
+"""Fields of spec that are compared with what is there; the rest by hash alone, as the API server rewrites quantities and fills in defaults."""
 
 
 def owned(manifest: Manifest, owner: Manifest, revision: str | None = None) -> Manifest:
@@ -40,8 +49,15 @@ def owned(manifest: Manifest, owner: Manifest, revision: str | None = None) -> M
         }
     ]
     complete = {**manifest, "metadata": metadata}
-    annotations = {**(metadata.get("annotations") or {}), ANNOTATION_APPLIED: content_hash(complete)}
+    annotations = {**(metadata.get("annotations") or {}), ANNOTATION_APPLIED: content_hash(_content(complete))}
     return {**complete, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _content(manifest: Manifest) -> Manifest:
+    """What the hash is over: a Deployment's replicas are compared by themselves, and may be an autoscaler's."""
+    if manifest["kind"] != "Deployment":
+        return manifest
+    return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
 
 
 def needs_apply(wanted: Manifest, seen: Manifest | None) -> bool:
@@ -53,8 +69,7 @@ def needs_apply(wanted: Manifest, seen: Manifest | None) -> bool:
     kind = wanted["kind"]
     if kind == "ControllerRevision":
         return False
-    # A Deployment's template is compared by hash alone: the API server rewrites quantities and fills in defaults.
-    fields = ("replicas",) if kind == "Deployment" else tuple(wanted["spec"])
+    fields = _COMPARED.get(kind, tuple(wanted["spec"]))
     return not contains(seen.get("spec", {}), {field: wanted["spec"][field] for field in fields})
 
 
@@ -69,10 +84,16 @@ def snapshot_object(revision: Revision, number: int) -> Manifest:
     }
 
 
-def deployment(revision: Revision, owner_name: str, replicas: int) -> Manifest:
-    """The Deployment that runs a revision's pods."""
+def deployment(
+    revision: Revision, owner_name: str, replicas: int, annotations: Mapping[str, str] | None = None
+) -> Manifest:
+    """The Deployment that runs a revision's pods; the annotations are its own, not its pods'."""
     selector = {LABEL_DEPLOYMENT: owner_name, LABEL_REVISION: revision.name}
     metadata = revision.template.get("metadata") or {}
+    pod = revision.template["spec"]
+    if revision.anti_affinity is not None:
+        # Here, because the term names the revision, whose name is a hash over its template.
+        pod = apart(pod, revision.anti_affinity, owner_name, revision.name)
     template = {
         "metadata": {
             **metadata,
@@ -83,14 +104,18 @@ def deployment(revision: Revision, owner_name: str, replicas: int) -> Manifest:
                 ANNOTATION_MODEL_VERSION: revision.version,
             },
         },
-        "spec": revision.template["spec"],
+        "spec": pod,
     }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
             "name": revision.name,
-            "annotations": {ANNOTATION_MODEL: revision.model, ANNOTATION_MODEL_VERSION: revision.version},
+            "annotations": {
+                **(annotations or {}),
+                ANNOTATION_MODEL: revision.model,
+                ANNOTATION_MODEL_VERSION: revision.version,
+            },
         },
         "spec": {
             "replicas": replicas,

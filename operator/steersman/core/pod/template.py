@@ -19,6 +19,9 @@ CREDENTIAL_KEYS = {
 }
 """Environment variables of the init containers, and the key of the registry's Secret that each comes from."""
 
+WARM_UP_REQUESTS = "WARM_UP_REQUESTS"
+"""Environment variable of the MLflow runtime (steersman_server.settings)."""
+
 
 class TemplateError(ValueError):
     """The runtime and the overlay do not make a pod that may be created."""
@@ -109,4 +112,8 @@ def _with_model_settings(container: dict[str, Any], spec: ModelDeploymentSpec) -
         changed["env"] = strategic_merge(changed["env"], spec.runtime.env, "env")
     if spec.runtime.resources is not None:
         changed["resources"] = spec.runtime.resources
+    if spec.warm_up.requests is not None:
+        # Only when it is asked for: an added variable makes a new revision.
+        warm_up = {"name": WARM_UP_REQUESTS, "value": str(spec.warm_up.requests)}
+        changed["env"] = strategic_merge(changed["env"], [warm_up], "env")
     return changed
