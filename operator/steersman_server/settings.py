@@ -29,6 +29,8 @@ class ServerSettings:
     """Predictions computed at the same time; further requests wait. Default: two for each CPU, between 4 and 32."""
     max_body_bytes: int = 16 * 1024 * 1024
     """Largest request body; a larger one is answered 413."""
+    warm_up_requests: int = 1
+    """How often the model answers its own input example before the server is ready."""
     drain_seconds: float = 5.0
     """After SIGTERM: time to go on answering while ``/ready`` is 503, so that proxies stop sending here."""
     shutdown_seconds: int = 20
@@ -57,6 +59,7 @@ class ServerSettings:
             port=_integer(env, "PORT", default.port, 0, 65535),
             threads=_integer(env, "THREADS", min(32, max(4, 2 * available_cpus())), 1, 1024),
             max_body_bytes=_integer(env, "MAX_BODY_BYTES", default.max_body_bytes, 1, 2**40),
+            warm_up_requests=_integer(env, "WARM_UP_REQUESTS", default.warm_up_requests, 1, 10_000),
             drain_seconds=_seconds(env, "DRAIN_SECONDS", default.drain_seconds),
             shutdown_seconds=_integer(env, "SHUTDOWN_SECONDS", default.shutdown_seconds, 0, 86400),
             keep_alive_seconds=_integer(env, "KEEP_ALIVE_SECONDS", default.keep_alive_seconds, 1, 86400),

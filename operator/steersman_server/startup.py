@@ -1,4 +1,4 @@
-"""Making the server ready: load the model, then answer one request with the model's own input example."""
+"""Making the server ready: load the model, then answer requests with the model's own input example."""
 
 import asyncio
 import gc
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from steersman_server import model
 from steersman_server.app import App, Phase
 from steersman_server.guard import Prediction
+from steersman_server.invocations import Invocations
 from steersman_server.model import LoadedModel, ModelLoadError
 from steersman_server.reply import JSON, request_scope
 from steersman_server.settings import ServerSettings
@@ -29,7 +30,7 @@ class StartupError(Exception):
 
 
 async def make_ready(app: App, settings: ServerSettings) -> None:
-    """Load the model in a thread, send it its input example, and let /ready answer 200.
+    """Load the model in a thread, send it its input example as often as set, and let /ready answer 200.
 
     Raises StartupError: the model cannot be loaded, or fails on its own example; /ready then stays 503 and says why.
     """
@@ -46,21 +47,29 @@ async def make_ready(app: App, settings: ServerSettings) -> None:
         _logger.warning("The model was saved without an input example: ready without a smoke request")
         note = "loaded; no smoke request, for the model was saved without an input example"
     else:
-        app.enter(Phase.SMOKE, "answering the model's own input example")
-        scope = request_scope("POST", "/invocations", {"content-type": JSON})
-        prediction = Prediction()
-        reply = await invocations.answer(scope, loaded.example.encode(), prediction)
-        if reply.status != 200:
-            reason = reply.body.decode().strip() if prediction.error is None else repr(prediction.error)
-            raise _failed(
-                app, f"smoke request with the model's input example got {reply.status}: {reason}", EXIT_SMOKE_FAILED
-            )
+        await _warm_up(app, invocations, loaded.example.encode(), settings.warm_up_requests)
         note = "loaded; the smoke request with the model's input example succeeded"
     # What is loaded by now stays for good: do not let every full collection walk it.
     gc.freeze()
     gc.enable()
     app.enter(Phase.READY, note)
     _logger.info("Ready", extra={"fields": {"seconds": round(time.perf_counter() - started, 3)}})
+
+
+async def _warm_up(app: App, invocations: Invocations, example: bytes, times: int) -> None:
+    """Send the model its own example, one request after the other; the first is the smoke request. None of them is counted."""
+    for number in range(1, times + 1):
+        app.enter(
+            Phase.SMOKE, "answering the model's own input example" + (f", {number} of {times}" if times > 1 else "")
+        )
+        prediction = Prediction()
+        scope = request_scope("POST", "/invocations", {"content-type": JSON})
+        reply = await invocations.answer(scope, example, prediction)
+        if reply.status != 200:
+            reason = reply.body.decode().strip() if prediction.error is None else repr(prediction.error)
+            raise _failed(
+                app, f"smoke request with the model's input example got {reply.status}: {reason}", EXIT_SMOKE_FAILED
+            )
 
 
 def _failed(app: App, message: str, exit_code: int) -> StartupError:
