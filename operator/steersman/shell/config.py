@@ -39,6 +39,10 @@ class Config:
     """STEERSMAN_HEALTH_PORT: /healthz."""
     workers: int = 16
     """STEERSMAN_WORKERS: ModelDeployments that are reconciled at the same time."""
+    max_rollouts: int = 0
+    """STEERSMAN_MAX_ROLLOUTS: rollouts that may be under way at the same time; 0 is no limit."""
+    max_rollouts_per_namespace: int = 0
+    """STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE: the same for each namespace."""
 
     @property
     def cluster_wide(self) -> bool:
@@ -82,4 +86,6 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         metrics_port=number("METRICS_PORT", 9090, 1, 65535),
         health_port=number("HEALTH_PORT", 8080, 1, 65535),
         workers=number("WORKERS", 16, 1, 256),
+        max_rollouts=number("MAX_ROLLOUTS", 0, 0, 100_000),
+        max_rollouts_per_namespace=number("MAX_ROLLOUTS_PER_NAMESPACE", 0, 0, 100_000),
     )
