@@ -83,8 +83,12 @@ class World:
         self.children: dict[tuple[str, str], dict[str, Any]] = {}
         self.events: list[EventIntent] = []
         self.weights_seen: list[tuple[int, ...]] = []
+        self.slot: Problem | None = None
+        self.trouble: Problem | None = None
         self.pods_start = True
         """Whether new pods become available."""
+        self.pods_start_slowly: int | None = None
+        """Pods that each Deployment gains at a time at the most."""
         self.broken: set[str] = set()
         """Revisions whose pods never become available."""
         self.gateway_works = True
@@ -92,6 +96,8 @@ class World:
         self.failing: dict[str, float] = {}
         """Share of failed requests by revision's version."""
         self.requests_per_second = 40.0
+        self.matching_percent = 5
+        """Share of the requests that header routes take."""
         self.pending: list[MetricQuery] = []
         self.last: Plan | None = None
         self.broken_promises: list[str] = []
@@ -109,11 +115,25 @@ class World:
     def reasons(self) -> list[Reason]:
         return [event.reason for event in self.events]
 
+    def route(self) -> dict[str, Any]:
+        return self.children[("HTTPRoute", "fraud")]
+
     def route_weights(self) -> dict[str, int]:
         route = self.children.get(("HTTPRoute", "fraud"))
-        if route is None:
-            return {}
-        return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]}
+        return _backends(route) if route is not None else {}
+
+    def replicas(self, revision: str) -> int:
+        return int(self.children["Deployment", revision]["spec"]["replicas"])
+
+    @property
+    def candidate(self) -> str:
+        assert self.status.candidate is not None
+        return self.status.candidate.name
+
+    @property
+    def stable(self) -> str:
+        assert self.status.stable is not None
+        return self.status.stable.name
 
     # ---- what happens
     def change_spec(self, spec: dict[str, Any]) -> None:
@@ -134,6 +154,8 @@ class World:
             templates=self.templates,
             children=Children(copy.deepcopy(list(self.children.values()))),
             results=tuple(self._answered),
+            slot=self.slot,
+            trouble=self.trouble,
         )
 
     def reconcile(self, crash_after: int | None = None) -> Plan:
@@ -182,13 +204,8 @@ class World:
 
     def _check_pods(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         """No weight is raised before the pods for it are available."""
-
-        def backends(route: dict[str, Any] | None) -> dict[str, int]:
-            refs = route["spec"]["rules"][0]["backendRefs"] if route else []
-            return {ref["name"]: ref["weight"] for ref in refs}
-
-        before = backends(old)
-        for revision, weight in backends(new).items():
+        before = _backends(old) if old else {}
+        for revision, weight in _backends(new).items():
             is_stable = self.status.stable is not None and self.status.stable.name == revision
             if weight > before.get(revision, 0) and not is_stable:
                 needed = max(1, math.ceil(self.manifest["spec"]["replicas"] * weight / 100))
@@ -202,6 +219,9 @@ class World:
             if kind == "Deployment":
                 wanted = child["spec"]["replicas"]
                 healthy = self.pods_start and name not in self.broken
+                had = child.get("status", {}).get("availableReplicas", 0)
+                if self.pods_start_slowly is not None:
+                    wanted = min(wanted, had + self.pods_start_slowly)
                 child["status"] = {"replicas": wanted, "availableReplicas": wanted if healthy else 0}
             elif kind == "HTTPRoute" and self.gateway_works:
                 generation = child["metadata"]["generation"]
@@ -218,8 +238,14 @@ class World:
             return QueryResult(query, error="connection refused")
         samples = []
         weights = {w.revision: w.weight for w in self.status.weights}
-        if query.reference and self.status.stable is not None:
+        if query.reference and self.status.watch is not None:
+            weights = {self.status.watch.previous: 100}
+        elif query.reference and self.status.stable is not None:
             weights = {self.status.stable.name: 100}
+        rollout = self.status.rollout
+        if rollout is not None and not query.reference:
+            extra = rollout.mirror + (self.matching_percent if rollout.header_routes else 0)
+            weights[rollout.revision] = weights.get(rollout.revision, 0) + extra
         for revision, weight in weights.items():
             requests = self.requests_per_second * 15 * weight / 100
             version = revision.split("-v")[1].split("-")[0]
@@ -238,3 +264,8 @@ class World:
                 if before == (self.manifest.get("status"), self.children, self._answered):
                     break
             self.now = min(end, self.now + step)
+
+
+def _backends(route: dict[str, Any]) -> dict[str, int]:
+    """Weights of the rule for requests that no header route takes: the last one."""
+    return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][-1]["backendRefs"]}

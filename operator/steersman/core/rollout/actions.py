@@ -31,19 +31,28 @@ def handle(turn: Turn) -> bool:
     shown = asked[:KEPT_CHARACTERS]
     if last is not None and not last.cleared and last.action == shown:
         return True
-    word, _, argument = asked.partition(":")
-    perform = _ACTIONS.get(asked)
-    if perform is not None:
-        result = perform(turn)
-    elif word == "rollback":
-        result = roll_back(turn, argument)
-    else:
-        known = ", ".join([*_ACTIONS, "rollback", "rollback:<revision or version>"])
-        result = f"ignored: {shown!r} is not an action; write one of {known}"
+    result = _perform(turn, asked)
     turn.set(action=ActionStatus(action=shown, at=turn.now, result=result))
     if result.startswith("ignored"):
         turn.event(Reason.ACTION_IGNORED, f"{shown!r} {result}", warning=True)
     return True
+
+
+def possible(turn: Turn) -> list[str]:
+    """The actions that would not be ignored now, found by trying each on a copy."""
+    return [word for word in (*_ACTIONS, "rollback") if not _perform(turn.copy(), word).startswith("ignored")]
+
+
+def _perform(turn: Turn, asked: str) -> str:
+    """Carry out an action; what came of it begins with `ignored` when it makes no sense now."""
+    word, _, argument = asked.partition(":")
+    perform = _ACTIONS.get(asked)
+    if perform is not None:
+        return perform(turn)
+    if word == "rollback":
+        return roll_back(turn, argument)
+    known = ", ".join([*_ACTIONS, "rollback", "rollback:<revision or version>"])
+    return f"ignored: {asked[:KEPT_CHARACTERS]!r} is not an action; write one of {known}"
 
 
 def _promote(turn: Turn) -> str:

@@ -19,7 +19,15 @@ def pass_gate(turn: Turn, good: Verdict = Verdict.PASSING) -> bool:
         return True
     entry = background(turn)
     judged = entry.assess() if entry is not None else None
-    if entry is None or judged is None or judged.verdict in (good, Verdict.COMPLETE) or _waved_through(turn):
+    # Header routes alone may bring no request at all: that is no reason to wait, and a failure has aborted already.
+    optional = good == Verdict.PASSING and turn.candidate_weight == 0 and rollout.mirror == 0
+    if (
+        entry is None
+        or judged is None
+        or judged.verdict in (good, Verdict.COMPLETE)
+        or optional
+        or _waved_through(turn)
+    ):
         turn.set_rollout(gate_open=True, step_started_at=turn.now, held=False, promote_requested=False)
         return True
     _wait(turn, judged, entry.analysis, "the analysis has not looked since the weight was set")

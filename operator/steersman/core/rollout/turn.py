@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import isfinite
@@ -47,6 +48,12 @@ class Turn:
         """Why the spec is not accepted."""
         self.unresolved: Problem | None = None
         """Why the registry names no version."""
+
+    def copy(self) -> Turn:
+        """The same state, to try something out: what happens to the copy leaves this turn as it is."""
+        copied = copy.copy(self)
+        copied.events, copied.wake_times = [], []
+        return copied
 
     @property
     def now(self) -> float:
