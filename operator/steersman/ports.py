@@ -11,6 +11,9 @@ from steersman.core.analysis.model import Sample
 
 Manifest = dict[str, Any]
 
+NO_VERSION = "1"
+"""A resourceVersion that no object has, for the first write to etcd is number 2: an apply with it creates, and does nothing else."""
+
 
 class MetricError(Exception):
     """A metric query was not answered; the message says why and holds no secret."""
@@ -102,7 +105,9 @@ class KubeClient(Protocol):
         ...
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply under the one field manager, forcing. Raises ApiError."""
+        """Server-side apply under the one field manager, forcing. A metadata.resourceVersion guards it: the object must be
+        in that version, which `NO_VERSION` never is. Raises Conflict, NotFound when kind or namespace is gone, ApiError.
+        """
         ...
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
@@ -114,9 +119,17 @@ class KubeClient(Protocol):
         ...
 
     async def delete(
-        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete (background propagation), only that uid when given; a missing object is fine. Raises ApiError."""
+        """Delete (background propagation), only that uid when given; a missing object is fine. With a resource_version
+        only the object in that version, else Conflict. Raises Conflict, ApiError.
+        """
         ...
 
     async def create(self, manifest: Manifest) -> Manifest:

@@ -247,7 +247,7 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(render):
     (role,) = [r for r in of_kind(manifests, "ClusterRole") if r["metadata"]["name"] == binding["roleRef"]["name"]]
     assert rules(role) == IN_THE_CLUSTER
     leader = only(manifests, "Role")
-    assert rules(leader) == {("coordination.k8s.io", "leases"): {"create", "get", "update"}}
+    assert rules(leader) == {("coordination.k8s.io", "leases"): {"create", "get", "update", "watch"}}
     lease = plain_environment(manifests)["STEERSMAN_LEASE_NAME"]
     assert [rule.get("resourceNames") for rule in leader["rules"]] == [None, [lease]]
 

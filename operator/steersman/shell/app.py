@@ -66,7 +66,11 @@ class Operator:
         self._store = Store()
         self._queue = WorkQueue()
         self._elector = LeaderElector(
-            client, config.pod_namespace, config.lease_name, f"{config.pod_name}_{uuid.uuid4().hex[:8]}"
+            client,
+            config.pod_namespace,
+            config.lease_name,
+            f"{config.pod_name}_{uuid.uuid4().hex[:8]}",
+            watch=client.watch,
         )
         self._recorder = EventRecorder(
             client, config.pod_name, on_outcome=lambda outcome: telemetry.events.labels(outcome).inc()
@@ -132,20 +136,22 @@ class Operator:
         self._spawn(self._keep_in_sync(), "resync")
 
     async def _finish(self) -> None:
-        # Nothing is written after the Lease is let go.
+        # No work is done after the Lease is let go; events then tell of what was done before.
         self._finished = True
         self._leading = False
-        await self._recorder.stop(self._events_task)
-        for task in self._tasks:
-            if task.get_name() != "election":
-                task.cancel()
-        await asyncio.gather(*(task for task in self._tasks if task.get_name() != "election"), return_exceptions=True)
+        work = [task for task in self._tasks if task.get_name() not in ("election", "events")]
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
         self._queue.close()
         await self._poller.close()
         await self._desk.close()
         await self._elector.release()
+        await self._recorder.stop(self._events_task)
         await self._prometheus.close()
         await self._mlflow.close()
+        # After a signal kopf would wait 5 s for its own waiter for this.
+        self.stop.set()
 
     def _spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)

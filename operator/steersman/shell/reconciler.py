@@ -13,7 +13,7 @@ from steersman.api.meta import ANNOTATION_ACTION, API_VERSION, LABEL_REVISION
 from steersman.api.status import ModelDeploymentStatus
 from steersman.core.plan import plan
 from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
-from steersman.ports import ApiError, Conflict, KubeClient, Manifest, NotFound
+from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.queue import Key
@@ -102,21 +102,32 @@ class Reconciler:
         try:
             written = await self._client.replace_status({**manifest, "status": decided.status.to_wire()})
         except Conflict:
-            # Somebody wrote first: plan again from what is there now.
             namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-            self._store.put(await self._client.get(API_VERSION, "ModelDeployment", namespace, name))
+            await self._read_again(API_VERSION, "ModelDeployment", namespace, name)
             raise
         self._store.put(written)
         return written
+
+    async def _read_again(self, api_version: str, kind: str, namespace: str, name: str) -> None:
+        """Somebody wrote first: have the next plan made from what is there now."""
+        try:
+            self._store.put(await self._client.get(api_version, kind, namespace, name))
+        except NotFound:
+            if (gone := self._store.get(kind, namespace, name)) is not None:
+                self._store.remove(gone)
 
     async def _act(self, key: Key, manifest: Manifest, snapshot: Snapshot, decided: Plan) -> None:
         for wanted in decided.apply:
             if await self._is_foreign(key, wanted, snapshot):
                 self._taken[key] = (wanted["apiVersion"], wanted["kind"], wanted["metadata"]["name"])
                 raise ApiError(409, f"{wanted['kind']} {wanted['metadata']['name']!r} belongs to somebody else")
+            guarded = self._guarded(key, wanted, snapshot)
             self._fence()
             try:
-                self._store.put(await self._client.apply(wanted))
+                self._store.put(await self._client.apply(guarded))
+            except Conflict:
+                await self._read_again(wanted["apiVersion"], wanted["kind"], key[0], wanted["metadata"]["name"])
+                raise
             except (ApiError, NotFound) as error:
                 if _is_going(error):
                     return
@@ -124,11 +135,34 @@ class Reconciler:
                 self._events.record(manifest, EventIntent(Reason.APPLY_FAILED, what, warning=True))
                 raise ApiError(getattr(error, "status", 404), what) from error
         for ref in decided.delete:
+            seen = snapshot.children.get(ref.kind, ref.name)
+            version = seen["metadata"]["resourceVersion"] if seen is not None else None
             self._fence()
-            await self._client.delete(ref.api_version, ref.kind, key[0], ref.name, ref.uid)
+            try:
+                await self._client.delete(ref.api_version, ref.kind, key[0], ref.name, ref.uid, version)
+            except Conflict:
+                await self._read_again(ref.api_version, ref.kind, key[0], ref.name)
+                raise
         if decided.clear_action:
             self._fence()
-            await self._client.remove_annotation(manifest, ANNOTATION_ACTION)
+            try:
+                await self._client.remove_annotation(manifest, ANNOTATION_ACTION)
+            except Conflict:
+                await self._read_again(API_VERSION, "ModelDeployment", *key)
+                raise
+
+    def _guarded(self, key: Key, wanted: Manifest, snapshot: Snapshot) -> Manifest:
+        """The manifest with the version that the plan was made from.
+
+        The fence alone is not enough: a process may be suspended between it and the request, and another leader may have
+        written when it goes on.
+        """
+        kind, name = wanted["kind"], wanted["metadata"]["name"]
+        seen = snapshot.children.get(kind, name) or self._store.get(kind, key[0], name)
+        guard = {"resourceVersion": NO_VERSION}
+        if seen is not None:
+            guard = {field: seen["metadata"][field] for field in ("uid", "resourceVersion")}
+        return {**wanted, "metadata": {**wanted["metadata"], **guard}}
 
     async def _is_foreign(self, key: Key, wanted: Manifest, snapshot: Snapshot) -> bool:
         """Whether an object of the same name is there that is not ours; names of revisions hold a hash and are never taken."""

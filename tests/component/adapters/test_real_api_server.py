@@ -18,7 +18,7 @@ from steersman.adapters.kube.client import AioKubeClient, connect
 from steersman.adapters.kube.events import EventRecorder, EventType, Outcome
 from steersman.adapters.kube.lease import Durations, LeaderElector
 from steersman.adapters.kube.user import UserClient, connect_user
-from steersman.ports import ApiError, Conflict, Manifest, NotFound
+from steersman.ports import NO_VERSION, ApiError, Conflict, Manifest, NotFound
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MD = ("steersman.dev/v1alpha1", "ModelDeployment")
@@ -90,6 +90,32 @@ async def test_apply_owns_its_fields_and_removes_what_it_leaves_out(kube: AioKub
 async def test_apply_takes_fields_over_from_others(kube: AioKubeClient, crds: Any, namespace: str) -> None:
     crds.apply([config_map(namespace, a="theirs")])
     assert (await kube.apply(config_map(namespace, a="ours")))["data"] == {"a": "ours"}
+
+
+async def test_an_apply_is_guarded_by_version_and_uid(kube: AioKubeClient, namespace: str) -> None:
+    def guarded(value: str, **guard: str) -> Manifest:
+        wanted = config_map(namespace, a=value)
+        return {**wanted, "metadata": {**wanted["metadata"], **guard}}
+
+    first = await kube.apply(guarded("1", resourceVersion=NO_VERSION))
+    with pytest.raises(Conflict):
+        await kube.apply(guarded("2", resourceVersion=NO_VERSION))
+    seen = {field: first["metadata"][field] for field in ("uid", "resourceVersion")}
+    second = await kube.apply(guarded("2", **seen))
+    assert second["data"] == {"a": "2"}
+    with pytest.raises(Conflict):
+        await kube.apply(guarded("3", **seen))
+    with pytest.raises(Conflict):
+        await kube.delete("v1", "ConfigMap", namespace, "c", **_ids(seen))
+    await kube.delete("v1", "ConfigMap", namespace, "c", **_ids(second["metadata"]))
+    with pytest.raises(Conflict):
+        # Nor does it come to life again.
+        await kube.apply(guarded("4", **{field: second["metadata"][field] for field in seen}))
+    await kube.delete("v1", "ConfigMap", namespace, "c", **_ids(seen))
+
+
+def _ids(metadata: dict[str, str]) -> dict[str, str]:
+    return {"uid": metadata["uid"], "resource_version": metadata["resourceVersion"]}
 
 
 async def test_status_is_guarded_and_separate_from_spec(kube: AioKubeClient, namespace: str) -> None:

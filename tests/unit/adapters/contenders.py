@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import heapq
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from steersman.adapters.kube.lease import Durations, LeaderElector
@@ -57,6 +58,7 @@ class Server:
         self.down: set[str] = set()
         self.hang: set[str] = set()
         self.lose_answer: set[str] = set()
+        self.watches: list[asyncio.Queue[Manifest]] = []
 
     def client(self, identity: str) -> Any:
         return Client(self, identity)
@@ -65,6 +67,8 @@ class Server:
         self.version += 1
         self.lease = copy.deepcopy(manifest)
         self.lease["metadata"] = {**manifest["metadata"], "resourceVersion": str(self.version), "uid": "u"}
+        for watch in self.watches:
+            watch.put_nowait(copy.deepcopy(self.lease))
         return copy.deepcopy(self.lease)
 
 
@@ -102,6 +106,15 @@ class Client:
             raise Conflict("modified")
         return self._written(manifest)
 
+    async def watch(
+        self, api_version: str, kind: str, namespace: str | None, resource_version: str, fields: object = None
+    ) -> AsyncGenerator[tuple[str, Manifest]]:
+        await self._gate()
+        events: asyncio.Queue[Manifest] = asyncio.Queue()
+        self.server.watches.append(events)
+        while True:
+            yield "MODIFIED", await events.get()
+
     def _written(self, manifest: Manifest) -> Manifest:
         self.writes += 1
         stored = self.server.store(manifest)
@@ -111,13 +124,21 @@ class Client:
 
 
 class Contender:
-    def __init__(self, server: Server, time: VirtualTime, identity: str, durations: Durations | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        time: VirtualTime,
+        identity: str,
+        durations: Durations | None = None,
+        watching: bool = False,
+    ) -> None:
         self.client = server.client(identity)
         self.elector = LeaderElector(
             self.client,
             "ns",
             "steersman",
             identity,
+            watch=self.client.watch if watching else None,
             durations=durations or Durations(),
             clock=time,
             wall_clock=lambda: 0.0,

@@ -73,6 +73,41 @@ async def test_a_released_lease_is_taken_within_three_seconds(world: World) -> N
     assert a.lost == 0
 
 
+async def test_who_watches_takes_a_released_lease_at_once(world: World) -> None:
+    _, time, contend = world
+    a, b = contend("a"), contend("b", watching=True)
+    await time.advance(20.5)
+    await a.elector.release()
+    await time.advance(0)
+    assert b.elector.is_leader
+
+
+async def test_who_watches_counts_from_the_last_renewal(world: World) -> None:
+    _, time, contend = world
+    a = contend("a")
+    await time.advance(1)
+    b = contend("b", watching=True)
+    # The last renewal is at 1020, and b looks at odd seconds.
+    await time.advance(19.5)
+    await a.kill()
+    await time.advance(8.4)
+    assert not b.elector.is_leader
+    await time.advance(0.2)
+    assert b.elector.is_leader
+
+
+async def test_a_watch_that_is_behind_changes_nothing(world: World) -> None:
+    server, time, contend = world
+    contend("a")
+    b = contend("b", watching=True)
+    await time.advance(10.5)
+    assert server.lease is not None
+    old = {**server.lease, "metadata": {**server.lease["metadata"], "resourceVersion": "1"}}
+    server.watches[0].put_nowait({**old, "spec": {**old["spec"], "holderIdentity": "z"}})
+    await time.advance(0)
+    assert b.elector.holder == "a"
+
+
 async def test_release_of_a_contender_leaves_the_lease_alone(world: World) -> None:
     server, time, contend = world
     a, b = contend("a"), contend("b")
@@ -241,8 +276,11 @@ async def test_a_suspended_leader_does_not_write(world: World) -> None:
     _, time, contend = world
     a = contend("a")
     await time.advance(10)
+    writes = a.client.writes
     time.now += 7
     assert not a.elector.is_leader
+    await time.advance(10)
+    assert (a.lost, a.client.writes) == (1, writes)
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,11 @@ class MemoryCluster:
     async def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] in self.refuse:
             raise ApiError(403, "forbidden by policy")
-        self.writes.append(f"apply {manifest['kind']}")
         old = self.objects.get(self._key(manifest), {"metadata": {}})
+        guard = manifest["metadata"].get("resourceVersion")
+        if guard not in (None, old["metadata"].get("resourceVersion", guard)):
+            raise Conflict("the object has been modified")
+        self.writes.append(f"apply {manifest['kind']}")
         merged = {**copy.deepcopy(manifest), "status": old.get("status", {})}
         merged["metadata"]["uid"] = old["metadata"].get("uid") or f"uid-{self._version}"
         return self.put(merged)
@@ -58,8 +61,17 @@ class MemoryCluster:
         self.put(there)
 
     async def delete(
-        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
+        there = self.objects.get((kind, namespace or "", name))
+        if there is not None and resource_version not in (None, there["metadata"]["resourceVersion"]):
+            raise Conflict("the object has been modified")
         self.writes.append(f"delete {kind}")
         self.objects.pop((kind, namespace or "", name), None)
 

@@ -118,6 +118,39 @@ async def test_conflict_takes_over_what_is_there_and_acts_on_nothing() -> None:
     assert bench.cluster.writes[0] == "status ModelDeployment"
 
 
+async def test_an_object_that_somebody_wrote_since_is_read_again_and_not_overwritten() -> None:
+    bench = Bench()
+    status = await bench.settle()
+    assert status.candidate is not None
+    seen = bench.store.get("Deployment", "risk", status.candidate.name)
+    assert seen is not None
+    drifted = {**seen, "spec": {**seen["spec"], "replicas": 9}}
+    bench.store.put(bench.cluster.put(drifted))
+    newer = bench.cluster.put(drifted)["metadata"]["resourceVersion"]
+    writes = list(bench.cluster.writes)
+    with pytest.raises(Conflict):
+        await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes == writes
+    known = bench.store.get("Deployment", "risk", status.candidate.name)
+    assert known is not None and known["metadata"]["resourceVersion"] == newer
+    await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes == [*writes, "apply Deployment"]
+
+
+async def test_an_object_that_was_not_seen_is_not_overwritten() -> None:
+    bench = Bench()
+    await bench.reconciler.reconcile(KEY)
+    other = Bench()
+    status = await other.settle()
+    assert status.candidate is not None
+    unseen = await other.cluster.get("", "Service", "risk", status.candidate.name)
+    bench.cluster.put(unseen)
+    with pytest.raises(Conflict):
+        await bench.settle()
+    assert "apply Service" not in bench.cluster.writes
+    assert bench.store.get("Service", "risk", status.candidate.name) is not None
+
+
 async def test_refused_object_is_said_in_an_event_and_tried_again() -> None:
     bench = Bench()
     bench.cluster.refuse = {"Deployment"}

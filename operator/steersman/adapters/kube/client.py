@@ -159,7 +159,10 @@ class AioKubeClient:
                 yield kind_of_event, item
 
     async def apply(self, manifest: Manifest) -> Manifest:
-        """Server-side apply under the one field manager, forcing. Raises NotFound when the kind or namespace is gone, Conflict, ApiError."""
+        """Server-side apply under the one field manager, forcing, guarded by metadata.resourceVersion if there is one.
+
+        With metadata.uid too it never creates. Raises NotFound when the kind or namespace is gone, Conflict, ApiError.
+        """
         resource, metadata = await self._locate(manifest)
         return await self._server.request(
             "apply",
@@ -214,7 +217,10 @@ class AioKubeClient:
         )
 
     async def remove_annotation(self, manifest: Manifest, key: str) -> None:
-        """Remove an annotation while it still has the value that the manifest shows; gone or changed is fine. Raises ApiError."""
+        """Remove an annotation while the object is as the manifest shows; if the annotation is gone or changed, that is fine.
+
+        Raises Conflict when anything else changed, ApiError.
+        """
         seen = (manifest["metadata"].get("annotations") or {}).get(key)
         if seen is None:
             return
@@ -223,6 +229,7 @@ class AioKubeClient:
         path = resource.path(metadata.get("namespace"), metadata["name"])
         operations = [
             {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
             {"op": "test", "path": pointer, "value": seen},
             {"op": "remove", "path": pointer},
         ]
@@ -233,31 +240,50 @@ class AioKubeClient:
         except NotFound:
             return
         except ApiError as error:
-            if error.status != 422 or await self._has_annotation(resource, metadata, key, seen):
+            if error.status != 422:
                 raise
+            # A 422 also comes from validation; only a look tells a failed `test` from a refusal.
+            found = await self._metadata(resource, metadata)
+            if found.get("uid") != metadata["uid"] or (found.get("annotations") or {}).get(key) != seen:
+                return
+            if found["resourceVersion"] != metadata["resourceVersion"]:
+                raise Conflict(f"{resource.kind} {metadata['name']} changed") from error
+            raise
 
-    async def _has_annotation(self, resource: Resource, metadata: Mapping[str, Any], key: str, value: str) -> bool:
-        """A 422 also comes from validation; only a look tells a failed `test` from a refusal."""
+    async def _metadata(self, resource: Resource, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The metadata of an object as it is now; empty when it is gone."""
         try:
             path = resource.path(metadata.get("namespace"), metadata["name"])
-            found = (await self._server.request("get", resource.kind, "GET", path))["metadata"]
+            found: Mapping[str, Any] = (await self._server.request("get", resource.kind, "GET", path))["metadata"]
         except NotFound:
-            return False
-        return bool(found["uid"] == metadata["uid"] and (found.get("annotations") or {}).get(key) == value)
+            return {}
+        return found
 
     async def delete(
-        self, api_version: str, kind: str, namespace: str | None, name: str, uid: str | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete (background propagation), only that uid when given; a missing object or kind is fine. Raises ApiError."""
+        """Delete (background propagation), only that uid when given; a missing object or kind is fine.
+
+        With a resource_version only the object in that version. Raises Conflict when it is in another, ApiError.
+        """
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        guards = {"uid": uid, "resourceVersion": resource_version}
+        if preconditions := {key: value for key, value in guards.items() if value is not None}:
+            options["preconditions"] = preconditions
         try:
             resource = await self._discovery.resource(api_version, kind)
             await self._server.request("delete", kind, "DELETE", resource.path(namespace, name), body=options)
         except NotFound:
             return
         except Conflict as error:
+            if resource_version is not None:
+                raise
             # 409 on the precondition: the object with that uid is gone, and its namesake is none of our business.
             if uid is None:
                 raise ApiError(409, str(error)) from error

@@ -5,21 +5,22 @@ not changed for the holder's lease duration by the contender's own monotonic clo
 nothing. The holder stops being leader by its own clock `renew_deadline` after the begin of its last successful write,
 which is before anybody else may take over, even when a request hangs.
 
-With the default durations a crashed leader is replaced in at most 2 + 9 s plus one request (2 s until the last renewal is
-seen), a stopped one (it releases the
-Lease) in at most 2 s plus one request.
+A contender watches the Lease, if it is given a watch, and looks at it every `retry_period` in any case. With the default
+durations a crashed leader is replaced 9 s after its last renewal plus two requests, a stopped one (it releases the Lease)
+after two requests; without the watch both take up to 2 s more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from steersman.ports import ApiError, Conflict, KubeClient, Manifest, NotFound
 
@@ -47,6 +48,21 @@ class Durations:
             raise ValueError("a lease needs 0 < retry_period, request < renew_deadline < lease")
 
 
+class LeaseWatch(Protocol):
+    """One watch, until the server ends it (AioKubeClient.watch)."""
+
+    def __call__(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        resource_version: str,
+        fields: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[tuple[str, Manifest]]:
+        """Pairs of ADDED, MODIFIED, DELETED or BOOKMARK and the object. Raises ApiError, NotFound."""
+        ...
+
+
 class LeaderElector:
     """One contender. Call `run` once; ask `is_leader` before each write."""
 
@@ -57,6 +73,7 @@ class LeaderElector:
         name: str,
         identity: str,
         *,
+        watch: LeaseWatch | None = None,
         durations: Durations = Durations(),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -70,6 +87,7 @@ class LeaderElector:
         self._namespace = namespace
         self._name = name
         self.identity = identity
+        self._watch = watch
         self._durations = durations
         self._clock = clock
         self._wall_clock = wall_clock
@@ -81,6 +99,7 @@ class LeaderElector:
         self._renewed_at: float | None = None
         self._held = False
         self._stopping = asyncio.Event()
+        self._free = asyncio.Event()
         self._turn = asyncio.Lock()
         self._heartbeat = clock()
         self._holder = ""
@@ -122,15 +141,21 @@ class LeaderElector:
 
         Returns as well, without `on_lost`, after `release`. Trouble with the API server never ends it otherwise.
         """
-        while not self._stopping.is_set() and not await self._try():
-            await self._pause()
+        following = [asyncio.create_task(self._follow(self._watch))] if self._watch is not None else []
+        try:
+            while not self._stopping.is_set() and not await self._try():
+                await self._pause()
+        finally:
+            for task in following:
+                task.cancel()
         if self._stopping.is_set():
             return
         logger.info("became leader of lease %s as %s", self._name, self.identity)
         on_started()
         while True:
             await self._pause()
-            renewed = await self._try()
+            # Too late, for example after the process was suspended: not even a renewal is sent.
+            renewed = self.is_leader and await self._try()
             if self._stopping.is_set():
                 return
             if not renewed and not self.is_leader:
@@ -157,6 +182,23 @@ class LeaderElector:
             except (ApiError, Conflict, NotFound, TimeoutError) as error:
                 logger.warning("cannot release lease %s: %s", self._name, error or "timeout")
 
+    async def _follow(self, watch: LeaseWatch) -> None:
+        """See renewals when they happen, and have the Lease tried at once when it is let go."""
+        while True:
+            try:
+                async with asyncio.timeout(self._durations.request):
+                    record = await self._client.get(API_VERSION, KIND, self._namespace, self._name)
+                version, fields = record["metadata"]["resourceVersion"], {"metadata.name": self._name}
+                async with contextlib.aclosing(watch(API_VERSION, KIND, self._namespace, version, fields)) as events:
+                    async for what, record in events:
+                        if what in ("ADDED", "MODIFIED"):
+                            self._observe(record)
+                            if not self._holder:
+                                self._free.set()
+            except (ApiError, Conflict, NotFound, TimeoutError) as error:
+                logger.debug("cannot watch lease %s/%s: %s", self._namespace, self._name, error or "timeout")
+            await self._sleep(self._durations.retry_period)
+
     async def _pause(self) -> None:
         """Until the next try; no longer than to the own deadline, or to the moment when the record may be taken over."""
         now = self._clock()
@@ -168,10 +210,12 @@ class LeaderElector:
         waiting = [
             asyncio.create_task(self._sleep(max(seconds, 0.0))),
             asyncio.create_task(self._stopping.wait()),
+            asyncio.create_task(self._free.wait()),
         ]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._free.clear()
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
@@ -250,6 +294,9 @@ class LeaderElector:
     def _observe(self, record: Manifest) -> None:
         metadata, spec = record["metadata"], record.get("spec") or {}
         seen = (metadata.get("uid", ""), metadata["resourceVersion"])
+        if self._seen is not None and seen[0] == self._seen[0] and _number(seen[1]) < _number(self._seen[1]):
+            # The watch is behind what was read.
+            return
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._clock()
         self._seen_duration = float(spec.get("leaseDurationSeconds") or self._durations.lease)
@@ -284,3 +331,8 @@ class LeaderElector:
             "renewTime": now,
         }
         return {**record, "spec": spec}
+
+
+def _number(resource_version: str) -> int:
+    """A number that grows with each write (KEP-5504)."""
+    return int(resource_version) if resource_version.isdigit() else 0
