@@ -185,6 +185,10 @@ class Values(ValuesModel):
     log: Log = Log()
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are reconciled at the same time."""
+    max_rollouts: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Rollouts that may be under way at the same time in all; 0 is no limit. First revisions do not count."""
+    max_rollouts_per_namespace: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Rollouts that may be under way at the same time in one namespace; 0 is no limit."""
     resources: KubernetesObject = {
         "requests": {"cpu": "100m", "memory": "128Mi"},
         "limits": {"memory": "512Mi"},

@@ -19,6 +19,8 @@ class WatchedKind:
     owned: bool = False
     """Made by the operator: only objects with its label are watched."""
     cluster_scoped: bool = False
+    status_matters: bool = True
+    """Whether planning looks at its status. Some controllers write one every few seconds."""
 
     @property
     def api_version(self) -> str:
@@ -41,6 +43,12 @@ CONFIGURATION = (
 OWNED = (
     WatchedKind("apps", "v1", "deployments", "Deployment", owned=True),
     WatchedKind("apps", "v1", "controllerrevisions", "ControllerRevision", owned=True),
+    WatchedKind("apps", "v1", "daemonsets", "DaemonSet", owned=True),
+    WatchedKind(
+        "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", owned=True, status_matters=False
+    ),
+    WatchedKind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", owned=True, status_matters=False),
+    WatchedKind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", owned=True, status_matters=False),
     WatchedKind("", "v1", "services", "Service", owned=True),
     WatchedKind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", owned=True),
 )

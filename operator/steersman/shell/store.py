@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.ports import Manifest
+from steersman.shell.kinds import OWNED
 
 Listener = Callable[[Manifest], None]
+
+_STATUS_IGNORED = frozenset(watched.kind for watched in OWNED if not watched.status_matters)
 
 
 def resource_version(manifest: Manifest) -> int:
@@ -49,7 +52,7 @@ class Store:
         return [manifest for manifest in found if manifest is not None]
 
     def put(self, manifest: Manifest) -> None:
-        """Take over an object unless a newer sight of it is known."""
+        """Take over an object unless a newer sight of it is known. Nobody is told when only a status changed that does not matter."""
         kind, key = manifest["kind"], _key(manifest)
         version = resource_version(manifest)
         old = self._objects[kind].get(key)
@@ -62,7 +65,8 @@ class Store:
         owner = _owner(manifest)
         if owner is not None:
             self._owned[owner].add((kind, key[1]))
-        self._tell(manifest)
+        if not (same and kind in _STATUS_IGNORED and old is not None and _wanted(old) == _wanted(manifest)):
+            self._tell(manifest)
 
     def remove(self, manifest: Manifest) -> None:
         """Forget a deleted object."""
@@ -94,6 +98,12 @@ class Store:
 
 def _key(manifest: Manifest) -> tuple[str, str]:
     return manifest["metadata"].get("namespace") or "", manifest["metadata"]["name"]
+
+
+def _wanted(manifest: Manifest) -> Manifest:
+    """The object without what its controller says of it."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
+    return {**manifest, "metadata": metadata, "status": None}
 
 
 def _owner(manifest: Manifest) -> tuple[str, str] | None:
