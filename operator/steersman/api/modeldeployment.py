@@ -13,6 +13,7 @@ from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
+from steersman.api.steps import StageAnalysis
 from steersman.api.strategy import Canary, Strategy
 from steersman.api.traffic import Traffic, providers_with
 from steersman.api.traffic_providers import Feature, ServiceTraffic
@@ -142,6 +143,20 @@ class ModelDeploymentSpec(ApiModel):
     watch: Watch | None = None
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
+
+    @property
+    def template_names(self) -> frozenset[str]:
+        """Names of every analysis template that is referred to."""
+        stages: list[StageAnalysis | None] = []
+        if self.strategy.blue_green is not None:
+            stages += [
+                self.strategy.blue_green.pre_promotion_analysis,
+                self.strategy.blue_green.post_promotion_analysis,
+            ]
+        for step in self.strategy.canary.plan if self.strategy.canary is not None else ():
+            stages += [step.analysis, step.experiment.analysis if step.experiment is not None else None]
+        refs = [*self.analysis.templates, *(ref for stage in stages if stage is not None for ref in stage.templates)]
+        return frozenset(ref.name for ref in refs)
 
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
