@@ -99,9 +99,15 @@ class KubeClient(Protocol):
         ...
 
     async def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
     ) -> list[Manifest]:
-        """Read all pages of a kind. Raises NotFound when the kind is not served, ApiError."""
+        """Read all pages of a kind, or the first `at_most` objects. Raises NotFound when the kind is not served, ApiError."""
         ...
 
     async def apply(self, manifest: Manifest) -> Manifest:

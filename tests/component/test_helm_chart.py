@@ -150,6 +150,8 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
         "defaultRegistry": {"url": "http://mlflow.mlflow.svc:5000"},
         "log": {"format": "text", "level": "debug"},
         "workers": 7,
+        "maxRollouts": 20,
+        "maxRolloutsPerNamespace": 3,
     }
     manifests = render(values)
     config = from_environment(plain_environment(manifests))
@@ -157,6 +159,7 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
     assert config.prometheus_url == "http://prometheus.monitoring.svc:9090"
     assert config.default_registry_url == "http://mlflow.mlflow.svc:5000"
     assert (config.log_format, config.log_level, config.workers) == ("text", "DEBUG", 7)
+    assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 3)
     ports = {port["name"]: port["containerPort"] for port in operator_container(manifests)["ports"]}
     assert ports == {"metrics": config.metrics_port, "health": config.health_port}
     from_downward_api = {
@@ -174,6 +177,7 @@ def test_without_settings_the_operator_takes_its_own_defaults(render):
     config = from_environment(plain_environment(render()))
     assert (config.namespaces, config.prometheus_url, config.default_registry_url) == ((), None, None)
     assert config.cluster_wide
+    assert (config.max_rollouts, config.max_rollouts_per_namespace) == (0, 0)
 
 
 def test_selectors_find_the_pods_of_the_release(render):
@@ -227,6 +231,11 @@ IN_NAMESPACES = {
     ("steersman.dev", "modeldeployments/finalizers"): {"update"},
     ("apps", "deployments"): OWNED,
     ("apps", "controllerrevisions"): OWNED,
+    ("apps", "daemonsets"): OWNED,
+    ("autoscaling", "horizontalpodautoscalers"): OWNED,
+    ("keda.sh", "scaledobjects"): OWNED,
+    ("policy", "poddisruptionbudgets"): OWNED,
+    ("", "pods"): {"list"},
     ("", "services"): OWNED,
     ("gateway.networking.k8s.io", "httproutes"): OWNED,
     ("", "events"): {"create", "patch"},

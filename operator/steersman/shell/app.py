@@ -25,10 +25,12 @@ from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key, WorkQueue
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from steersman.shell.registry_status import RegistryReporter
+from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.sync import RESYNC_SECONDS, synchronize, synchronize_or_log
 from steersman.shell.telemetry import Telemetry
@@ -80,13 +82,17 @@ class Operator:
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
         self._desk = MeasurementDesk(self._prometheus, self._queue.add, telemetry.queried)
         self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
-        builder = SnapshotBuilder(config, self._store, client, self._poller, self._desk, time.time)
+        pods = PodInspector(client, self._store)
+        slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
+        builder = SnapshotBuilder(config, self._store, client, self._poller, self._desk, pods, slots, time.time)
         self._reconciler = Reconciler(
             client,
             self._store,
             builder,
             self._poller,
             self._desk,
+            pods,
+            slots,
             KubernetesEvents(self._recorder),
             self._may_write,
             telemetry.planned,

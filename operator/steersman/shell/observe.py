@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from steersman.api.analysis import AnalysisTemplateSpec, TemplateRef
+from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.conditions import Reason
 from steersman.api.meta import API_VERSION, ApiModel
 from steersman.api.modeldeployment import ModelDeploymentSpec
@@ -18,8 +18,10 @@ from steersman.core.snapshot import Children, Problem, RegistryAnswer, Snapshot
 from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
+from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 
 Spec = TypeVar("Spec", bound=ApiModel)
@@ -35,6 +37,8 @@ class SnapshotBuilder:
         client: KubeClient,
         poller: RegistryPoller,
         desk: MeasurementDesk,
+        pods: PodInspector,
+        slots: RolloutSlots,
         clock: Callable[[], float],
     ) -> None:
         """`clock` gives seconds since the epoch."""
@@ -43,6 +47,8 @@ class SnapshotBuilder:
         self._client = client
         self._poller = poller
         self._desk = desk
+        self._pods = pods
+        self._slots = slots
         self._clock = clock
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
@@ -59,16 +65,21 @@ class SnapshotBuilder:
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
             return Snapshot(manifest, now, nothing, nothing, nothing, {}, children)
         registry, answer = await self._registry(key, spec)
+        runtime, templates = await self._runtime(key[0], spec.runtime.name), await self._templates(key[0], spec)
+        trouble = await self._pods.trouble(manifest, now)
+        # From here on nothing is awaited until the plan is made: slots rely on it.
         return Snapshot(
             manifest=manifest,
             now=now,
             registry=registry,
             answer=answer,
-            runtime=await self._runtime(key[0], spec.runtime.name),
-            templates=await self._templates(key[0], spec),
+            runtime=runtime,
+            templates=templates,
             children=children,
             results=self._desk.results(key),
             obstacle=obstacle,
+            trouble=trouble,
+            slot=self._slots.problem(key, now),
         )
 
     async def _registry(
@@ -108,15 +119,8 @@ class SnapshotBuilder:
     async def _templates(
         self, namespace: str, spec: ModelDeploymentSpec
     ) -> Mapping[str, AnalysisTemplateSpec | Problem]:
-        refs: list[TemplateRef] = list(spec.analysis.templates)
-        if spec.strategy.blue_green is not None:
-            for stage in (
-                spec.strategy.blue_green.pre_promotion_analysis,
-                spec.strategy.blue_green.post_promotion_analysis,
-            ):
-                refs += stage.templates if stage is not None else []
         templates: dict[str, AnalysisTemplateSpec | Problem] = {}
-        for name in {ref.name for ref in refs}:
+        for name in sorted(spec.template_names):
             found = await self._read_either(AnalysisTemplateSpec, "AnalysisTemplate", namespace, name)
             if found is None:
                 why = f"there is no AnalysisTemplate or ClusterAnalysisTemplate {name!r}"

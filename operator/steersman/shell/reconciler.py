@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,8 +15,10 @@ from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
 from steersman.shell.registries import RegistryPoller
+from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Reconciler:
         builder: SnapshotBuilder,
         poller: RegistryPoller,
         desk: MeasurementDesk,
+        pods: PodInspector,
+        slots: RolloutSlots,
         events: EventSink,
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
@@ -58,6 +61,8 @@ class Reconciler:
         self._builder = builder
         self._poller = poller
         self._desk = desk
+        self._pods = pods
+        self._slots = slots
         self._events = events
         self._is_leader = is_leader
         self._on_planned = on_planned
@@ -72,6 +77,7 @@ class Reconciler:
         obstacle = await self._obstacle(key, manifest)
         snapshot = await self._builder.build(manifest, obstacle)
         decided = plan(snapshot, provider_for)
+        self._slots.planned(key, decided.status)
         try:
             manifest = await self._record(manifest, decided)
         except NotFound:
@@ -90,9 +96,13 @@ class Reconciler:
             )
         await self._act(key, manifest, snapshot, decided)
         self._desk.submit(key, decided.queries)
-        if obstacle is not None:
-            return min(decided.requeue_at or math.inf, snapshot.now + OBSTACLE_SECONDS)
-        return decided.requeue_at
+        looks = (
+            decided.requeue_at,
+            snapshot.now + OBSTACLE_SECONDS if obstacle is not None else None,
+            self._pods.next_look(key),
+            self._slots.next_look(key, snapshot.now),
+        )
+        return min((at for at in looks if at is not None), default=None)
 
     async def _record(self, manifest: Manifest, decided: Plan) -> Manifest:
         """Write the status, guarded by the resourceVersion that the plan was made from."""
@@ -197,6 +207,8 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._poller.drop(key)
         self._desk.drop(key)
+        self._pods.drop(key)
+        self._slots.drop(key)
         self._taken.pop(key, None)
         self._on_planned(key, None)
 

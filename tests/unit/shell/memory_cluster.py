@@ -15,6 +15,8 @@ class MemoryCluster:
     def __init__(self) -> None:
         self.objects: dict[Key, dict[str, Any]] = {}
         self.writes: list[str] = []
+        self.lists: list[str] = []
+        """Kinds that were listed."""
         self.refuse: set[str] = set()
         """Kinds that cannot be written."""
         self._version = 0
@@ -31,9 +33,23 @@ class MemoryCluster:
         return copy.deepcopy(self._find(kind, namespace, name))
 
     async def list(
-        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        at_most: int | None = None,
     ) -> list[dict[str, Any]]:
-        return [copy.deepcopy(m) for (k, ns, _), m in self.objects.items() if k == kind and namespace in (None, ns)]
+        self.lists.append(kind)
+        found = [
+            copy.deepcopy(m)
+            for (k, ns, _), m in self.objects.items()
+            if k == kind
+            and namespace in (None, ns)
+            and (labels or {}).items() <= (m["metadata"].get("labels") or {}).items()
+        ]
+        return found[:at_most]
 
     async def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] in self.refuse:

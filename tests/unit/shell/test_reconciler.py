@@ -11,8 +11,11 @@ from steersman.ports import ApiError, Conflict, ModelVersion
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
+from steersman.shell.pods import PodInspector
+from steersman.shell.queue import Key
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller
+from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from unit.core.world import RUNTIME, gateway_spec
 from unit.shell.memory_cluster import MemoryCluster
@@ -40,9 +43,24 @@ class Bench:
         config = config or Config(default_registry_url="http://mlflow:5000")
         self.poller = RegistryPoller(Registry(), self.cluster, lambda key: None, lambda s, t: None, lambda o, s: None)
         self.desk = MeasurementDesk(Metrics(), lambda key: None, lambda r, s: None)
-        builder = SnapshotBuilder(config, self.store, self.cluster, self.poller, self.desk, lambda: 1000.0)
+        self.clock = 1000.0
+        self.woken: list[Key] = []
+        pods = PodInspector(self.cluster, self.store)
+        slots = RolloutSlots(self.store, self.woken.append, config.max_rollouts, config.max_rollouts_per_namespace)
+        builder = SnapshotBuilder(
+            config, self.store, self.cluster, self.poller, self.desk, pods, slots, lambda: self.clock
+        )
         self.reconciler = Reconciler(
-            self.cluster, self.store, builder, self.poller, self.desk, self, lambda: self.leader, lambda key, plan: None
+            self.cluster,
+            self.store,
+            builder,
+            self.poller,
+            self.desk,
+            pods,
+            slots,
+            self,
+            lambda: self.leader,
+            lambda key, plan: None,
         )
         self.add("ClusterServingRuntime", "mlflow", None, RUNTIME.to_wire())
         self.add("ModelDeployment", "fraud", "risk", spec or gateway_spec(analysis={}), generation=1)

@@ -81,9 +81,17 @@ class AioKubeClient:
         namespace: str | None = None,
         labels: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
+        at_most: int | None = None,
     ) -> Manifests:
-        """Read all pages of a kind; `fields` is a field selector. Raises NotFound when the kind is not served, ApiError."""
-        items, _ = await self.list_at(api_version, kind, namespace, labels, fields)
+        """Read all pages of a kind, or the first `at_most` objects; `fields` is a field selector.
+
+        Raises NotFound when the kind is not served, ApiError.
+        """
+        if at_most is not None:
+            resource = await self._discovery.resource(api_version, kind)
+            items, _ = await self._pages(resource, namespace, labels, fields, at_most, first_only=True)
+        else:
+            items, _ = await self.list_at(api_version, kind, namespace, labels, fields)
         return items
 
     async def list_at(
@@ -111,6 +119,7 @@ class AioKubeClient:
         labels: Mapping[str, str] | None,
         fields: Mapping[str, str] | None,
         limit: int | None,
+        first_only: bool = False,
     ) -> tuple[Manifests, str]:
         query = _selectors(labels, fields)
         if limit is not None:
@@ -122,7 +131,7 @@ class AioKubeClient:
             said = {"apiVersion": resource.api_version, "kind": resource.kind}
             items.extend({**item, **said} for item in page.get("items") or [])
             metadata = page.get("metadata", {})
-            if not metadata.get("continue"):
+            if first_only or not metadata.get("continue"):
                 return items, metadata.get("resourceVersion", "")
             query["continue"] = metadata["continue"]
 
