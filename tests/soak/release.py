@@ -21,6 +21,8 @@ HIGHEST_VERSION = 1000
 CANARY_PLAN = (0, 20, 50, 100)
 SWITCH_PLAN = (0, 100)
 SCALE_DOWN_DELAY = "5s"
+RUNTIME = {"name": "light", "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}}}
+"""A model's pods get as much of a busy machine as the operator's that is starting again; up to eight of them fit on the node."""
 ANALYSIS = {"templates": [{"name": "request-errors"}], "interval": "2s"}
 CANARY = {
     "canary": {
@@ -96,7 +98,9 @@ class Release:
         workspace.light_runtime(behaviour)
         self._model = workspace.model()
         self.version = workspace.version(self._model)
-        workspace.apply(workspace.deployment(self._model, NAME, strategy=self._strategy, analysis=ANALYSIS))
+        workspace.apply(
+            workspace.deployment(self._model, NAME, runtime=RUNTIME, strategy=self._strategy, analysis=ANALYSIS)
+        )
         with ExitStack() as stack:
             self._route_watch = Watch(workspace, "httproute", NAME, self.history.note)
             stack.enter_context(self._route_watch)
@@ -111,9 +115,9 @@ class Release:
         self._stack.close()
 
     @property
-    def watch_starts(self) -> int:
-        """How often the watch on the route was begun."""
-        return self._route_watch.starts
+    def watch_restarts(self) -> int:
+        """How often the watch on the route ended and was begun again."""
+        return self._route_watch.restarts
 
     def play(self, number: int, kind: Kind, rounds: list[Round]) -> Round:
         """Release a version and see it to its end, until the pods that lost are gone. The round is in `rounds` at once."""

@@ -41,7 +41,7 @@ def table(result: Result) -> Table:
         done = [played for played in rounds if played.ended]
         outcomes = outcomes_of(result, rounds)
         seconds = [played.ended - played.began for played in done] or [0.0]
-        rows = Counter(", ".join(map(str, played.row)) for played in done)
+        rows = Counter(" > ".join(map(str, played.row)) for played in done)
         made.add_row(
             str(kind),
             f"{len(done)} of {len(rounds)}",
@@ -50,7 +50,7 @@ def table(result: Result) -> Table:
             f"{outcomes[Outcome.MODEL]:,}",
             _by_reason(outcomes),
             str(kills_in(result, rounds)),
-            "\n".join(f"{number} x {row}" for row, number in rows.most_common()),
+            "\n".join(f"{row} ({number})" for row, number in rows.most_common()),
         )
     made.add_section()
     outcomes = _all_outcomes(result)

@@ -90,8 +90,8 @@ def run(cluster: Cluster, settings: Settings, say: Callable[[str], None]) -> Res
             result.tally = users.read()
             result.problems.append(str(error))
         for release in (canary, switch):
-            if release.watch_starts > 1:
-                say(f"the watch on the route of {release.host} was begun {release.watch_starts} times")
+            if release.watch_restarts:
+                say(f"the watch on the route of {release.host} was begun again {release.watch_restarts} times")
     return result
 
 
@@ -111,7 +111,7 @@ def _play_all(
         killed = sum(kill.at >= played.began for kill in kills.done)
         say(
             f"{number:3d}/{max(number, len(planned))} {kind:9} of v{played.version:<3} {played.ended - played.began:5.1f} s  "
-            f"weights {', '.join(map(str, played.row)):15} {tally.answered:7,} answers, {lost} lost"
+            f"weights {' > '.join(map(str, played.row)):17} {tally.answered:7,} answers, {lost} lost"
             + (f", {killed} kill{'s' * (killed > 1)}" if killed else "")
         )
 

@@ -48,8 +48,8 @@ class Watch:
         self._closed = False
         self._process: subprocess.Popen[str] | None = None
         self._latest: Manifest = {}
-        self.starts = 0
-        """How often a watch was begun."""
+        self.restarts = 0
+        """How often a watch ended and another one was begun, since the object was there."""
 
     @property
     def status(self) -> Manifest:
@@ -84,7 +84,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._closed:
-            self.starts += 1
+            self.restarts += bool(self._latest)
             self._process = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self._env
             )
