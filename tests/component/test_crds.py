@@ -230,7 +230,8 @@ def test_status_is_written_apart_from_the_spec_and_shown_in_columns(api):
     }
     api.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
     try:
-        assert "status" not in api.get("modeldeployment", "columns", "--namespace", "default")
+        # What a client writes there is dropped.
+        assert api.get("modeldeployment", "columns", "--namespace", "default")["status"] == {"observedGeneration": -1}
         status = {
             "phase": "Progressing",
             "stable": {"name": "columns-v1-00000000", "version": "1"},

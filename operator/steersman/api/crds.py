@@ -60,6 +60,8 @@ class Kind:
     short_names: tuple[str, ...] = ()
     cluster_scoped: bool = False
     columns: tuple[Column, ...] = (AGE,)
+    unobserved: Schema | None = None
+    """Status that an object shows until the operator has written one."""
 
     @property
     def crd_name(self) -> str:
@@ -77,6 +79,8 @@ class Kind:
         if self.status:
             # The operator writes every field that it means; a default would claim something that nobody observed.
             properties["status"] = structural_schema(self.status, defaults=False)
+            if self.unobserved is not None:
+                properties["status"]["default"] = self.unobserved
         schema: Schema = {"description": self.description, "type": "object"}
         extra = self.root.model_config.get("json_schema_extra") if self.root else None
         if isinstance(extra, dict) and VALIDATIONS in extra:
@@ -144,6 +148,8 @@ KINDS = (
         root=ModelDeployment,
         short_names=("md",),
         columns=MODEL_DEPLOYMENT_COLUMNS,
+        # kstatus takes an object without status for done; with this it waits for the operator.
+        unobserved={"observedGeneration": -1},
     ),
     Kind(
         "ModelRegistry",

@@ -337,6 +337,8 @@ class ModelDeploymentStatus(ApiModel):
     paused: bool = False
     """Paused by hand; spec.paused is the declarative form."""
     action: ActionStatus | None = None
+    actions: list[str] = []
+    """Manual actions that make sense now: what the annotation steersman.dev/action may say."""
     history: list[HistoryEntry] = []
     """The latest ten rollouts, newest first."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

@@ -8,6 +8,7 @@ from steersman.api.conditions import Condition, ConditionStatus, ConditionType, 
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
 from steersman.core.kstatus import abnormal
+from steersman.core.rollout.actions import possible
 from steersman.core.rollout.turn import Turn
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -48,6 +49,7 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
         candidate_weight=turn.candidate_weight,
         step=f"{rollout.step}/{len(steps)}" if rollout is not None and in_steps else "",
         ready=f"{available}/{stable.replicas}" if stable else f"0/{turn.spec.replicas}",
+        actions=possible(turn),
         conditions=[_condition(turn, kind, finding) for kind, finding in findings.items()],
     )
     _announce(turn)

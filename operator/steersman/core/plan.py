@@ -152,6 +152,12 @@ def _invalid(snapshot: Snapshot, status: ModelDeploymentStatus, error: Validatio
         finding = (value, problem.reason, problem.message)
         conditions.append(next_condition(status.conditions, kind, *finding, generation=generation, now=snapshot.now))
     phase = Phase.DEGRADED if status.stable is not None else Phase.PENDING
-    update = {"observed_generation": generation, "phase": phase, "message": problem.message, "conditions": conditions}
+    update = {
+        "observed_generation": generation,
+        "phase": phase,
+        "message": problem.message,
+        "actions": [],
+        "conditions": conditions,
+    }
     events = (EventIntent(problem.reason, problem.message, warning=True),) if changed else ()
     return Plan(status=status.model_copy(update=update), events=events)
