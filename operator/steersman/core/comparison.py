@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_TELLING = frozenset({"filters", "headers", "percent"})
+_TELLING = frozenset({"filters", "headers", "mirror", "percent", "responseHeadersPolicy"})
 """Fields of routing objects that change what becomes of requests by being there: where they are not wanted they must not be."""
 _WHOLE = frozenset({"selector"})
 """Maps that mean something else with one entry more."""

@@ -1,11 +1,23 @@
 """Traffic providers: pure functions from weights to routing objects, and back."""
 
+from steersman.adapters.traffic.contour import ContourProvider
 from steersman.adapters.traffic.gateway_api import GatewayApiProvider
+from steersman.adapters.traffic.kong import KongProvider
+from steersman.adapters.traffic.linkerd import LinkerdProvider
 from steersman.adapters.traffic.service import ServiceProvider
 from steersman.api.traffic import Traffic
 from steersman.core.traffic import TrafficProvider
 
+_PROVIDERS: dict[str, TrafficProvider] = {
+    "gatewayAPI": GatewayApiProvider(),
+    "contour": ContourProvider(),
+    "kong": KongProvider(),
+    "linkerd": LinkerdProvider(),
+    "service": ServiceProvider(),
+}
+"""Field of spec.traffic to its provider."""
+
 
 def provider_for(traffic: Traffic) -> TrafficProvider:
     """The provider that the spec chose."""
-    return ServiceProvider() if traffic.service is not None else GatewayApiProvider()
+    return _PROVIDERS[traffic.name]

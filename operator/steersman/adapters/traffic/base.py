@@ -88,6 +88,11 @@ def _needed(intent: TrafficIntent) -> set[Feature]:
     return {feature for feature, is_needed in needed.items() if is_needed}
 
 
+def busiest(intent: TrafficIntent) -> str:
+    """The revision with the most weight; of equals the first, which is stable."""
+    return max(intent.weights, key=lambda item: item[1])[0]
+
+
 def share_of_pods(replicas: int, weight: int) -> Scale:
     """With exact weights stable stays whole, and the candidate has its share, rounded up."""
     return Scale(replicas, max(1, ceil(replicas * weight / 100)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steersman.adapters.traffic.base import read_rendered, share_of_pods
-from steersman.adapters.traffic.gateway_routes import API_VERSION, GROUP, rules, verdict
+from steersman.adapters.traffic.gateway_routes import API_VERSION, parent_references, rules, verdict
 from steersman.api.traffic_providers import GatewayAPI, RouteKind
 from steersman.core.snapshot import Children, Manifest, RoutePatch
 from steersman.core.traffic import Scale, TrafficIntent, TrafficState
@@ -26,9 +26,8 @@ class GatewayApiProvider:
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """One route with a backendRef for each revision."""
         gateway = _settings(intent)
-        parents = [{"group": GROUP, "kind": "Gateway", **parent.to_wire()} for parent in gateway.parent_refs]
         spec: dict[str, Any] = {
-            "parentRefs": parents,
+            "parentRefs": parent_references(gateway.parent_refs),
             "rules": rules(intent, gateway.matches or [_EVERYTHING[gateway.kind]]),
         }
         if gateway.hostnames:

@@ -11,6 +11,7 @@ from typing import Any
 from steersman.adapters.traffic.base import conditions, generation, why
 from steersman.adapters.traffic.matching import affinity_pattern, cookie_pattern, header_pattern, set_cookie
 from steersman.api.routing import HeaderMatch, RequestMatch
+from steersman.api.traffic_providers import ParentRef
 from steersman.core.snapshot import Manifest
 from steersman.core.traffic import TrafficIntent, TrafficState
 
@@ -19,6 +20,11 @@ API_VERSION = f"{GROUP}/v1"
 
 Match = dict[str, Any]
 """An HTTPRouteMatch or GRPCRouteMatch."""
+
+
+def parent_references(parents: Sequence[ParentRef]) -> list[dict[str, Any]]:
+    """The Gateways that a route attaches to."""
+    return [{"group": GROUP, "kind": "Gateway", **parent.to_wire()} for parent in parents]
 
 
 def rules(intent: TrafficIntent, matches: Sequence[Match]) -> list[dict[str, Any]]:
