@@ -6,10 +6,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from steersman.api.meta import ApiModel
+from steersman.api.meta import KEYED_BY_NAME, ApiModel
 
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 """A token of RFC 9110, section 5.1."""
+HEADER_VALUE = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters, which no header can have (RFC 9110, section 5.5)."""
 COOKIE_NAME = r"^[A-Za-z0-9_.-]+$"
 """A part of RFC 6265's token that needs no escaping in a regular expression but the dot."""
 COOKIE_VALUE = r"^[A-Za-z0-9_.:@-]+$"
@@ -31,9 +33,9 @@ class HeaderMatch(ApiModel):
 
     name: Annotated[str, Field(pattern=HEADER_NAME, max_length=256)]
     """Name of the header; case does not matter."""
-    exact: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
-    prefix: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
-    regex: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    exact: Annotated[str | None, Field(pattern=HEADER_VALUE, max_length=1024)] = None
+    prefix: Annotated[str | None, Field(pattern=HEADER_VALUE, max_length=1024)] = None
+    regex: Annotated[str | None, Field(pattern=HEADER_VALUE, max_length=1024)] = None
     """RE2, matched against the whole value."""
 
     @model_validator(mode="after")
@@ -56,18 +58,30 @@ class RequestMatch(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
-                {"rule": "has(self.headers) || has(self.cookies)", "message": "give headers, cookies or both"}
+                {"rule": "has(self.headers) || has(self.cookies)", "message": "give headers, cookies or both"},
+                {
+                    "rule": "!has(self.headers) || !has(self.cookies) || !self.headers.exists(h, h.name.matches('^[Cc][Oo][Oo][Kk][Ii][Ee]$'))",
+                    "message": "cookies are a condition on the header Cookie: give one of the two",
+                },
             ]
         }
     )
 
-    headers: Annotated[list[HeaderMatch], Field(max_length=8)] = []
-    cookies: Annotated[list[CookieMatch], Field(max_length=8)] = []
+    headers: Annotated[list[HeaderMatch], Field(max_length=8, json_schema_extra=KEYED_BY_NAME)] = []
+    """At most one condition for each header: most proxies regard no second one."""
+    cookies: Annotated[list[CookieMatch], Field(max_length=2, json_schema_extra=KEYED_BY_NAME)] = []
 
     @model_validator(mode="after")
     def _some(self) -> RequestMatch:
         if not self.headers and not self.cookies:
             raise ValueError("give headers, cookies or both")
+        names = [header.name.lower() for header in self.headers]
+        if len(set(names)) < len(names):
+            raise ValueError("give each header once; case does not matter")
+        if self.cookies and "cookie" in names:
+            raise ValueError("cookies are a condition on the header Cookie: give one of the two")
+        if len({cookie.name for cookie in self.cookies}) < len(self.cookies):
+            raise ValueError("give each cookie once")
         return self
 
 
