@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, HOSTNAME, ApiModel
 from steersman.api.runtime import FreeForm
@@ -32,6 +33,9 @@ class Feature(StrEnum):
 
 
 _ALL = frozenset(Feature)
+
+NGINX_PREFIX = "nginx.ingress.kubernetes.io/"
+ALB_PREFIX = "alb.ingress.kubernetes.io/"
 
 
 class TrafficSettings(ApiModel):
@@ -116,7 +120,10 @@ class GatewayAPI(TrafficSettings):
 
 
 class Istio(TrafficSettings):
-    """Istio: a VirtualService and, with a trafficPolicy, a DestinationRule for each revision; named as the ModelDeployment."""
+    """Istio: a VirtualService named as the ModelDeployment and, with a trafficPolicy, a DestinationRule for each revision.
+
+    For the mesh there is also a Service named as the ModelDeployment, for clients to call: name it in hosts.
+    """
 
     features: ClassVar[frozenset[Feature]] = _ALL
 
@@ -129,11 +136,39 @@ class Istio(TrafficSettings):
     """TrafficPolicy of every revision's DestinationRule; default: no DestinationRule."""
 
 
+NGINX_RESERVED = tuple(
+    NGINX_PREFIX + name for name in ("canary", "mirror-", "affinity", "session-cookie-")
+)
+"""Beginnings of annotations that are Steersman's own, or would make its weights wrong."""
+ALB_RESERVED = (f"{ALB_PREFIX}actions.", f"{ALB_PREFIX}conditions.")
+
+
+def _reserved(prefixes: tuple[str, ...]) -> tuple[str, JsonDict]:
+    """Message and schema of a rule that no annotation may begin like this."""
+    message = (
+        f"annotations must not begin with {', '.join(prefixes)}: they are Steersman's, or would make weights wrong"
+    )
+    any_of = " || ".join(f"key.startsWith('{prefix}')" for prefix in prefixes)
+    rule: JsonDict = {"rule": f"!has(self.annotations) || !self.annotations.exists(key, {any_of})", "message": message}
+    return message, {"x-kubernetes-validations": [rule]}
+
+
+_NGINX_MESSAGE, _NGINX_SCHEMA = _reserved(NGINX_RESERVED)
+_ALB_MESSAGE, _ALB_SCHEMA = _reserved(ALB_RESERVED)
+
+
 class Nginx(TrafficSettings):
-    """Ingress-NGINX: two Ingresses, the second with canary annotations."""
+    """Ingress-NGINX: two Ingresses, the second with canary annotations, and a Service named as the ModelDeployment.
+
+    Header routes: one header or one cookie condition in each match, all on the same header, of one candidate. No session
+    affinity: that of NGINX binds stable's clients too, so that weights would count for new clients only. While requests are
+    mirrored, a slow candidate slows answers.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_NGINX_SCHEMA)
 
     features: ClassVar[frozenset[Feature]] = frozenset(
-        {Feature.WEIGHTS, Feature.HEADER_ROUTES, Feature.MIRROR, Feature.AFFINITY}
+        {Feature.WEIGHTS, Feature.HEADER_ROUTES, Feature.COOKIE_ROUTES, Feature.MIRROR}
     )
 
     ingress_class_name: ObjectName = "nginx"
@@ -143,9 +178,19 @@ class Nginx(TrafficSettings):
     annotations: Annotations = {}
     """More annotations of both Ingresses."""
 
+    @model_validator(mode="after")
+    def _not_reserved(self) -> Nginx:
+        if any(key.startswith(NGINX_RESERVED) for key in self.annotations):
+            raise ValueError(_NGINX_MESSAGE)
+        return self
+
 
 class Traefik(TrafficSettings):
-    """Traefik: a weighted TraefikService and an IngressRoute that leads to it."""
+    """Traefik 3: a weighted TraefikService and an IngressRoute that leads to it.
+
+    Turn allowEmptyServices on: without it, Traefik drops the whole route when one revision has no ready pod. For session affinity
+    the cookie's name ends with the candidate's revision, and its value is Traefik's.
+    """
 
     features: ClassVar[frozenset[Feature]] = _ALL
 
@@ -179,7 +224,13 @@ class Linkerd(TrafficSettings):
 
 
 class ALB(TrafficSettings):
-    """AWS Load Balancer Controller: an Ingress whose forward action carries the weights."""
+    """AWS Load Balancer Controller: an Ingress whose forward action carries the weights.
+
+    Header routes: exact values and prefixes without blanks and wildcards, compared by AWS without regard to case. Targets are pods
+    (annotation target-type: ip), as the revisions' Services have no node ports.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_ALB_SCHEMA)
 
     features: ClassVar[frozenset[Feature]] = frozenset({Feature.WEIGHTS, Feature.HEADER_ROUTES, Feature.THREE_WAY})
 
@@ -188,6 +239,12 @@ class ALB(TrafficSettings):
     path: Path = "/"
     annotations: Annotations = {}
     """Annotations of the Ingress, such as alb.ingress.kubernetes.io/scheme."""
+
+    @model_validator(mode="after")
+    def _not_reserved(self) -> ALB:
+        if any(key.startswith(ALB_RESERVED) for key in self.annotations):
+            raise ValueError(_ALB_MESSAGE)
+        return self
 
 
 class Apisix(TrafficSettings):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-_TELLING = frozenset({"filters", "headers", "mirror", "percent", "responseHeadersPolicy"})
+_TELLING = frozenset(
+    {
+        *("filters", "headers", "mirror", "percent", "responseHeadersPolicy"),
+        # Istio, Traefik, APISIX, Ingress
+        *("match", "weighted", "mirroring", "sticky", "exprs", "plugins", "sample_ratio", "tls"),
+    }
+)
 """Fields of routing objects that change what becomes of requests by being there: where they are not wanted they must not be."""
 _WHOLE = frozenset({"selector"})
 """Maps that mean something else with one entry more."""
