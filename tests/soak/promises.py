@@ -43,7 +43,9 @@ def _nothing_lost(result: Result) -> Promise:
     for (_, _, _, outcome), number in result.tally.counts.items():
         outcomes[outcome] += number
     lost = {str(outcome): number for outcome, number in outcomes.items() if outcome in LOST}
-    found = f"{sum(lost.values())} lost{f' {lost}' if lost else ''}, {outcomes[Outcome.MODEL]} failed by the model itself"
+    found = (
+        f"{sum(lost.values())} lost{f' {lost}' if lost else ''}, {outcomes[Outcome.MODEL]} failed by the model itself"
+    )
     return Promise("no request failed but by the model itself", not lost, found)
 
 
