@@ -57,7 +57,7 @@ class RolloutSlots:
             return full
         for other in self._in_turn():
             if other == key:
-                return None
+                break
             if self._full(other, taken) is not None:
                 self._offered.pop(other, None)
             elif now < self._offered.setdefault(other, now) + CLAIM_SECONDS:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from steersman.core.pod.template import WARM_UP_REQUESTS
 from steersman_server.settings import ServerSettings, SettingsError, available_cpus
 
 
@@ -11,9 +12,14 @@ def test_defaults() -> None:
     settings = ServerSettings.from_environment({})
     assert (settings.model_dir, settings.port, settings.max_body_bytes) == (Path("/model"), 8080, 16 * 1024**2)
     assert settings.drain_seconds == 5
+    assert settings.warm_up_requests == 1
     assert settings.keep_alive_seconds > 3600, "longer than Envoy keeps an idle upstream connection"
     assert 4 <= settings.threads <= 32
     assert not settings.access_log
+
+
+def test_what_the_operator_sets_is_what_the_server_reads() -> None:
+    assert ServerSettings.from_environment({WARM_UP_REQUESTS: "25"}).warm_up_requests == 25
 
 
 def test_values() -> None:
@@ -32,6 +38,8 @@ def test_values() -> None:
         ("THREADS", "0"),
         ("THREADS", "1.5"),
         ("MAX_BODY_BYTES", "-1"),
+        ("WARM_UP_REQUESTS", "0"),
+        ("WARM_UP_REQUESTS", "10001"),
         ("DRAIN_SECONDS", "nan"),
         ("DRAIN_SECONDS", "soon"),
         ("ACCESS_LOG", "maybe"),

@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from steersman_server.app import App, Phase
 from steersman_server.model import ModelLoadError, find, load
+from steersman_server.reply import Reply
 from steersman_server.settings import ServerSettings
 from steersman_server.startup import EXIT_LOAD_FAILED, EXIT_SMOKE_FAILED, StartupError, make_ready
 
@@ -67,6 +69,34 @@ async def test_a_model_without_an_example_is_ready_and_says_so(
     assert reply.status == 200
     assert "without an input example" in json.loads(reply.body)["message"]
     assert "without an input example" in caplog.text
+
+
+async def test_the_model_answers_its_example_as_often_as_asked(picky_dir: Path) -> None:
+    settings = ServerSettings(model_dir=picky_dir, warm_up_requests=20)
+    app = App(settings)
+    answered = 0
+    messages = set()
+    loaded = app.model_loaded
+
+    def counting(*arguments: Any, **more: Any) -> Any:
+        invocations = loaded(*arguments, **more)
+        answer = invocations.answer
+
+        async def count(*arguments: Any) -> Reply:
+            nonlocal answered
+            answered += 1
+            messages.add(app.message)
+            assert (await get(app, "/ready")).status == 503
+            return await answer(*arguments)
+
+        invocations.answer = count
+        return invocations
+
+    app.model_loaded = counting  # type: ignore[method-assign]
+    await make_ready(app, settings)
+    assert answered == 20 and "answering the model's own input example, 20 of 20" in messages
+    assert (await get(app, "/ready")).status == 200
+    assert sample(app, "steersman_request_duration_seconds_count") == 0, "none of them is a user's"
 
 
 async def test_an_example_of_an_old_mlflow_is_used(picky_dir: Path, copy_of: Callable[[Path], Path]) -> None:

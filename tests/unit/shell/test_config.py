@@ -23,10 +23,13 @@ def test_every_variable_is_read() -> None:
             "STEERSMAN_LOG_FORMAT": "text",
             "STEERSMAN_LOG_LEVEL": "debug",
             "STEERSMAN_METRICS_PORT": "1234",
+            "STEERSMAN_MAX_ROLLOUTS": "20",
+            "STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE": "2",
         }
     )
     assert config.namespaces == ("a", "b") and not config.cluster_wide
     assert config.default_registry_url == "http://mlflow:5000"
+    assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 2)
     assert (config.log_format, config.log_level, config.metrics_port) == ("text", "DEBUG", 1234)
 
 
@@ -36,6 +39,7 @@ def test_every_variable_is_read() -> None:
         ("STEERSMAN_WORKERS", "0"),
         ("STEERSMAN_WORKERS", "many"),
         ("STEERSMAN_METRICS_PORT", "70000"),
+        ("STEERSMAN_MAX_ROLLOUTS", "-1"),
         ("STEERSMAN_LOG_FORMAT", "xml"),
         ("STEERSMAN_LOG_LEVEL", "LOUD"),
         ("STEERSMAN_PROMETHEUS_URL", "prometheus:9090"),

@@ -70,3 +70,25 @@ def test_managed_fields_are_not_kept() -> None:
     store = Store()
     store.put(service(1))
     assert "managedFields" not in store.get("Service", "ns", "s")["metadata"]  # type: ignore[index]
+
+
+def test_a_status_that_nobody_plans_by_is_kept_but_not_told() -> None:
+    def scaler(version: int, **more: Any) -> dict[str, Any]:
+        return {**service(version), "kind": "HorizontalPodAutoscaler", "version": 0, **more}
+
+    store, told = Store(), []
+    store.listen(told.append)
+    store.put(scaler(1, spec={"minReplicas": 1}))
+    for version in (2, 3):
+        store.put(scaler(version, spec={"minReplicas": 1}, status={"currentReplicas": version}))
+    seen = store.get("HorizontalPodAutoscaler", "ns", "s")
+    assert seen is not None and seen["status"] == {"currentReplicas": 3}
+    assert len(told) == 1
+    store.put(scaler(4, spec={"minReplicas": 2}))
+    going = scaler(5, spec={"minReplicas": 2})
+    going["metadata"]["deletionTimestamp"] = "now"
+    store.put(going)
+    assert len(told) == 3
+    store.put({**service(1), "kind": "DaemonSet"})
+    store.put({**service(2), "kind": "DaemonSet", "status": {"numberReady": 1}})
+    assert len(told) == 5, "whether images are pulled is planned by"
