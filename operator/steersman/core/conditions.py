@@ -87,7 +87,7 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
             return Phase.PAUSED, turn.waiting_for
         message = turn.waiting_for or f"{rollout.revision}: {rollout.phase}"
         return (Phase.INITIALIZING if status.stable is None else Phase.PROGRESSING), message
-    if status.stable is None:
+    if status.stable is None and (trouble is not None or turn.waiting_reason != Reason.PAUSED):
         return Phase.PENDING, trouble.message if trouble else turn.waiting_for
     if status.rollback is not None:
         return (
@@ -100,8 +100,9 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
         return Phase.DEGRADED, trouble.message
     if turn.problem is not None:
         return Phase.DEGRADED, turn.problem.message
-    if not at_target and turn.waiting_reason == Reason.PAUSED:
-        return Phase.PAUSED, turn.waiting_for
+    if status.stable is None or (not at_target and turn.waiting_for):
+        # The revision that the spec asks for is not started: it is held, or others come first.
+        return Phase.PAUSED if turn.waiting_reason == Reason.PAUSED else Phase.PROGRESSING, turn.waiting_for
     if turn.available(status.stable.name) == 0:
         return Phase.DEGRADED, f"no pod of {status.stable.name} is available"
     return Phase.HEALTHY, f"{status.stable.name} has all traffic"

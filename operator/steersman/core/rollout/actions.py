@@ -40,7 +40,7 @@ def handle(turn: Turn) -> bool:
 
 def possible(turn: Turn) -> list[str]:
     """The actions that would not be ignored now, found by trying each on a copy."""
-    return [word for word in (*_ACTIONS, "rollback") if not _perform(turn.copy(), word).startswith("ignored")]
+    return [word for word in WORDS if not _perform(turn.copy(), word).startswith("ignored")]
 
 
 def _perform(turn: Turn, asked: str) -> str:
@@ -51,7 +51,7 @@ def _perform(turn: Turn, asked: str) -> str:
         return perform(turn)
     if word == "rollback":
         return roll_back(turn, argument)
-    known = ", ".join([*_ACTIONS, "rollback", "rollback:<revision or version>"])
+    known = ", ".join([*WORDS, "rollback:<revision or version>"])
     return f"ignored: {asked[:KEPT_CHARACTERS]!r} is not an action; write one of {known}"
 
 
@@ -136,3 +136,6 @@ _ACTIONS: dict[str, Callable[[Turn], str]] = {
     "pause": _pause,
     "resume": _resume,
 }
+
+WORDS = (*_ACTIONS, "rollback")
+"""Every action; rollback may be followed by a colon and a revision or version."""
