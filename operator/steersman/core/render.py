@@ -55,7 +55,9 @@ def render(
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
     names |= {("ControllerRevision", name) for name in kept_snapshots}
     names |= {("Deployment", name) for name in _live(turn)}
-    stale = [child for child in children if (child["kind"], child["metadata"]["name"]) not in names]
+    # What is going already waits for somebody's finalizer, such as KEDA's.
+    gone = {(c["kind"], c["metadata"]["name"]) for c in children if c["metadata"].get("deletionTimestamp")}
+    stale = [child for child in children if (child["kind"], child["metadata"]["name"]) not in names | gone]
     # A route that names a Service goes before the Service does.
     stale.sort(key=lambda manifest: -_ORDER.get(manifest["kind"], _ROUTES))
     apply = tuple(m for m in wanted if needs_apply(m, children.get(m["kind"], m["metadata"]["name"])))

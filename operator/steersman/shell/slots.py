@@ -6,10 +6,9 @@ First revisions do not count: they have no stable beside them, and nothing is ga
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from steersman.api.conditions import ConditionType, Reason
+from steersman.api.conditions import Condition, ConditionType, Reason
 from steersman.api.status import ModelDeploymentStatus
 from steersman.core.snapshot import Problem
 from steersman.ports import Manifest
@@ -76,13 +75,11 @@ class RolloutSlots:
                 self._reserved.add(key)
             return
         self._reserved.discard(key)
-        waits = next((c for c in status.conditions if c.reason == Reason.ROLLOUT_LIMIT_REACHED), None)
-        if waits is None:
+        since = _waiting_since(status.conditions)
+        if since is None:
             self._stop_waiting(key)
-            return
-        progressing = next((c for c in status.conditions if c.type == ConditionType.PROGRESSING), waits)
-        # Written down, so that the order outlives this process.
-        self._waiting.setdefault(key, progressing.last_transition_time)
+        else:
+            self._waiting.setdefault(key, since)
 
     def next_look(self, key: Key, now: float) -> float | None:
         """When somebody who waits should ask again, in case that whoever is before it does not go."""
@@ -100,10 +97,17 @@ class RolloutSlots:
             return
         key: Key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         there = self._store.get("ModelDeployment", *key)
-        if there is not None and _has_rollout(there):
+        status = (there or {}).get("status") or {}
+        if status.get("rollout") and status.get("stable"):
             self._under_way.add(key)
             self._reserved.discard(key)
-        elif key in self._under_way:
+            self._waiting.pop(key, None)
+            return
+        since = _waiting_since(map(Condition.model_validate, status.get("conditions") or []))
+        if since is not None and key not in self._reserved:
+            # Of another process, perhaps; of our own it is known.
+            self._waiting.setdefault(key, since)
+        if key in self._under_way:
             self._under_way.discard(key)
             self._offer()
 
@@ -132,9 +136,12 @@ class RolloutSlots:
         return None
 
 
-def _has_rollout(manifest: dict[str, Any]) -> bool:
-    status = manifest.get("status") or {}
-    return bool(status.get("rollout") and status.get("stable"))
+def _waiting_since(conditions: Iterable[Condition]) -> float | None:
+    """Since when a rollout waits for its turn, as its status says; seconds since the epoch."""
+    for condition in conditions:
+        if condition.type == ConditionType.PROGRESSING and condition.reason == Reason.ROLLOUT_LIMIT_REACHED:
+            return condition.last_transition_time
+    return None
 
 
 def _reached(count: int, where: str, limit: int) -> Problem:

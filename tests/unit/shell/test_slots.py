@@ -46,10 +46,11 @@ class Cluster:
         self.slots = RolloutSlots(self.store, self.woken.append, limit, per_namespace)
         self._version = 0
 
-    def see(self, key: Key, *, rollout: bool, stable: bool = True) -> None:
+    def see(self, key: Key, *, rollout: bool, stable: bool = True, conditions: Any = ()) -> None:
         self._version += 1
         metadata = {"namespace": key[0], "name": key[1], "uid": "-".join(key), "resourceVersion": str(self._version)}
         status: dict[str, Any] = ({"stable": STABLE} if stable else {}) | ({"rollout": ROLLOUT} if rollout else {})
+        status["conditions"] = list(conditions)
         self.store.put({"kind": "ModelDeployment", "metadata": metadata, "status": status})
 
     def may_begin(self, key: Key, now: float = NOW) -> bool:
@@ -144,6 +145,20 @@ def test_the_order_is_the_one_that_is_written_down() -> None:
         cluster.see(running, rollout=False)
         assert cluster.woken[-1] == key
         assert cluster.begin(key)
+
+
+def test_another_process_goes_on_in_the_same_order() -> None:
+    before = Cluster(limit=1)
+    before.see(A, rollout=True)
+    for key, since in ((B, 300.0), (C, 100.0)):
+        before.see(key, rollout=False, conditions=waits(since).to_wire()["conditions"])
+    after = Cluster(limit=1)
+    for key in (B, C):
+        manifest = before.store.get("ModelDeployment", *key)
+        assert manifest is not None
+        after.store.put(manifest)
+    assert not after.may_begin(D) and not after.may_begin(B)
+    assert after.begin(C)
 
 
 def test_a_full_namespace_holds_up_nobody_else() -> None:
