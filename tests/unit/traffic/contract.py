@@ -51,6 +51,12 @@ class Contract:
 
     beside: Sequence[Manifest] = ()
     """Objects of the ModelDeployment that the provider also looks at."""
+    unable: frozenset[str] = frozenset()
+    """Cases that it cannot express, although it has the features that they need."""
+    choosy: bool = False
+    """Whether it may refuse values of headers and regular expressions; what it does not refuse it must carry as it is."""
+    cookie: Callable[[str], str] = "steersman-candidate={}".format
+    """The cookie (as sent by a client) that the answers of a candidate set in the case `affinity`."""
 
     @property
     def answers(self) -> bool:
@@ -70,8 +76,16 @@ class Contract:
         return case.intent(self.traffic)
 
     def can(self, case: Case) -> bool:
-        """Whether the provider has every feature that the case needs."""
-        return not lacking(self.intent(case))
+        """Whether the provider has every feature that the case needs, and can express it."""
+        return not lacking(self.intent(case)) and case not in [CASES[name] for name in self.unable]
+
+    def declines(self, case: Case) -> bool:
+        """Whether a choosy provider says that it cannot express this, and renders nothing of it."""
+        intent = self.intent(case)
+        rendered = self.provider.render(intent)
+        state = self.provider.read(intent, in_force(self, rendered))
+        assert not state.rejected or (self.choosy and "does not support" in state.message)
+        return state.rejected
 
 
 def as_stored(manifests: Iterable[Manifest]) -> list[Manifest]:
