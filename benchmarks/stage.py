@@ -52,8 +52,8 @@ class Stage:
     @classmethod
     @contextlib.asynccontextmanager
     async def up(cls, name: str, profile: Path | None = None) -> AsyncIterator[Stage]:
-        """Bring everything up; the operator leads. With `profile` it runs under cProfile, which writes there at the end."""
-        interpreter = ("-m", "cProfile", "-o", str(profile)) if profile else ()
+        """Bring everything up; the operator leads. With `profile` it runs under cProfile (CPU time), written there at the end."""
+        interpreter = (str(Path(__file__).with_name("profiled.py")), str(profile)) if profile else ()
         with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
             audit = AuditLog(Path(folder), USER)
             with ControlPlane.up(f"bench-{name}-{int(time.time())}", arguments=audit.arguments) as control_plane:

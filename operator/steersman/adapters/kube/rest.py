@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
@@ -58,6 +60,10 @@ class ApiServer:
         on_request: RequestObserver | None = None,
     ) -> None:
         """`request_timeout` is in seconds and covers one attempt."""
+        # Else aiohttp asks the environment for a proxy, and .netrc for credentials, by two threads for each request.
+        configuration.client_session_kwargs = {"trust_env": False}
+        if configuration.proxy is None:
+            configuration.proxy = _proxy_from_environment(configuration.host)
         self._api = ApiClient(configuration)
         self._api.user_agent = user_agent
         self._timeout = aiohttp.ClientTimeout(total=request_timeout, connect=CONNECT_TIMEOUT)
@@ -142,10 +148,11 @@ class ApiServer:
                 path,
                 query_params=list((query or {}).items()),
                 header_params={"Accept": JSON, "Content-Type": content_type},
-                body=body,
                 auth_settings=["BearerToken"],
             )
-            response: RESTResponse = await self._api.call_api(*request, _request_timeout=timeout)
+            # Not by param_serialize, which copies bodies in search of its own models.
+            method, url, headers, _, _ = request
+            response: RESTResponse = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
             code = str(response.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             code = "timeout" if isinstance(error, TimeoutError) else "error"
@@ -178,6 +185,14 @@ class ApiServer:
         if status == 401:
             message = f"the API server at {self.host} does not accept the credentials: {message}"
         return ApiError(status, message)
+
+
+def _proxy_from_environment(url: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _status_message(data: bytes) -> str:
