@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -116,6 +116,15 @@ class KubeClient(Protocol):
         """
         ...
 
+    async def json_patch(
+        self, api_version: str, kind: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
+    ) -> Manifest:
+        """Change somebody else's object by a JSON patch (RFC 6902) that begins with a `test` of its resourceVersion.
+
+        Raises Conflict when it is in another version, NotFound, ApiError.
+        """
+        ...
+
     async def replace_status(self, manifest: Manifest) -> Manifest:
         """Write .status of an object guarded by its metadata.resourceVersion. Raises Conflict, NotFound, ApiError."""
         ...
@@ -144,4 +153,40 @@ class KubeClient(Protocol):
 
     async def replace(self, manifest: Manifest) -> Manifest:
         """Replace guarded by metadata.resourceVersion (Lease). Raises Conflict, NotFound, ApiError."""
+        ...
+
+
+class Watcher(Protocol):
+    """Watches of single objects."""
+
+    async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> Manifest:
+        """Read one object. Raises NotFound, ApiError."""
+        ...
+
+    async def list_at(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> tuple[list[Manifest], str]:
+        """Read all objects that the selectors choose, with the resourceVersion from which a watch goes on.
+
+        Raises NotFound when the kind is not served, ApiError.
+        """
+        ...
+
+    def watch(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        resource_version: str,
+        fields: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[tuple[str, Manifest]]:
+        """One watch, until the server ends it: pairs of ADDED, MODIFIED, DELETED or BOOKMARK and the object.
+
+        Raises ApiError(410) when the resourceVersion is too old, other ApiErrors, NotFound.
+        """
         ...

@@ -20,6 +20,7 @@ from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.core.snapshot import EventIntent, Problem
 from steersman.ports import ApiError, Conflict, Manifest, NotFound
 from steersman.shell import telemetry as telemetry_module
+from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
@@ -84,7 +85,10 @@ class Operator:
         self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
-        builder = SnapshotBuilder(config, self._store, client, self._poller, self._desk, pods, slots, time.time)
+        self._adopted = AdoptedRoutes(client, self._queue.add)
+        builder = SnapshotBuilder(
+            config, self._store, client, self._poller, self._desk, pods, slots, self._adopted, time.time
+        )
         self._reconciler = Reconciler(
             client,
             self._store,
@@ -93,6 +97,7 @@ class Operator:
             self._desk,
             pods,
             slots,
+            self._adopted,
             KubernetesEvents(self._recorder),
             self._may_write,
             telemetry.planned,
@@ -150,6 +155,7 @@ class Operator:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         self._queue.close()
+        await self._adopted.close()
         await self._poller.close()
         await self._desk.close()
         await self._elector.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from steersman.api.runtime import ServingRuntimeSpec
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, Problem, RegistryAnswer, Snapshot
 from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
+from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.pods import PodInspector
@@ -39,6 +40,7 @@ class SnapshotBuilder:
         desk: MeasurementDesk,
         pods: PodInspector,
         slots: RolloutSlots,
+        adopted: AdoptedRoutes,
         clock: Callable[[], float],
     ) -> None:
         """`clock` gives seconds since the epoch."""
@@ -49,24 +51,23 @@ class SnapshotBuilder:
         self._desk = desk
         self._pods = pods
         self._slots = slots
+        self._adopted = adopted
         self._clock = clock
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
         """The snapshot as of now. Raises ApiError when the API server does not answer for something referred to."""
         key: Key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         now = round(self._clock(), 3)
-        children = Children(
-            [child for child in self._store.owned_by(*key) if _is_owned(child, manifest["metadata"]["uid"])]
-        )
         try:
             spec = ModelDeploymentSpec.model_validate(manifest.get("spec") or {})
         except ValidationError:
             # Planning says what is wrong; nothing that it refers to matters.
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
-            return Snapshot(manifest, now, nothing, nothing, nothing, {}, children)
+            return Snapshot(manifest, now, nothing, nothing, nothing, {}, self._children(key, manifest))
         registry, answer = await self._registry(key, spec)
         runtime, templates = await self._runtime(key[0], spec.runtime.name), await self._templates(key[0], spec)
         trouble = await self._pods.trouble(manifest, now)
+        adopted = await self._adopted.of(key, spec)
         # From here on nothing is awaited until the plan is made: slots rely on it.
         return Snapshot(
             manifest=manifest,
@@ -75,12 +76,16 @@ class SnapshotBuilder:
             answer=answer,
             runtime=runtime,
             templates=templates,
-            children=children,
+            children=self._children(key, manifest, adopted),
             results=self._desk.results(key),
             obstacle=obstacle,
             trouble=trouble,
             slot=self._slots.problem(key, now),
         )
+
+    def _children(self, key: Key, manifest: Manifest, adopted: Sequence[Manifest] = ()) -> Children:
+        uid = manifest["metadata"]["uid"]
+        return Children([child for child in self._store.owned_by(*key) if _is_owned(child, uid)], adopted)
 
     async def _registry(
         self, key: Key, spec: ModelDeploymentSpec

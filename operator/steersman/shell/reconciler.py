@@ -11,8 +11,9 @@ from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION, API_VERSION, LABEL_REVISION
 from steersman.api.status import ModelDeploymentStatus
 from steersman.core.plan import plan
-from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
+from steersman.core.snapshot import EventIntent, Plan, Problem, RoutePatch, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
+from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
@@ -51,6 +52,7 @@ class Reconciler:
         desk: MeasurementDesk,
         pods: PodInspector,
         slots: RolloutSlots,
+        adopted: AdoptedRoutes,
         events: EventSink,
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
@@ -63,6 +65,7 @@ class Reconciler:
         self._desk = desk
         self._pods = pods
         self._slots = slots
+        self._adopted = adopted
         self._events = events
         self._is_leader = is_leader
         self._on_planned = on_planned
@@ -141,9 +144,9 @@ class Reconciler:
             except (ApiError, NotFound) as error:
                 if _is_going(error):
                     return
-                what = f"{wanted['kind']} {wanted['metadata']['name']} could not be written: {error}"
-                self._events.record(manifest, EventIntent(Reason.APPLY_FAILED, what, warning=True))
-                raise ApiError(getattr(error, "status", 404), what) from error
+                raise self._failed(manifest, f"{wanted['kind']} {wanted['metadata']['name']}", error) from error
+        for patch in decided.patch:
+            await self._patch(manifest, patch)
         for ref in decided.delete:
             seen = snapshot.children.get(ref.kind, ref.name)
             version = seen["metadata"]["resourceVersion"] if seen is not None else None
@@ -160,6 +163,26 @@ class Reconciler:
             except Conflict:
                 await self._read_again(API_VERSION, "ModelDeployment", *key)
                 raise
+
+    async def _patch(self, manifest: Manifest, patch: RoutePatch) -> None:
+        """Change an adopted route, unless it is no longer the one that was planned for."""
+        namespace = manifest["metadata"]["namespace"]
+        self._fence()
+        try:
+            written = await self._client.json_patch(
+                patch.api_version, patch.kind, namespace, patch.name, patch.operations
+            )
+        except Conflict:
+            await self._adopted.read_again(patch.api_version, patch.kind, namespace, patch.name)
+            raise
+        except (ApiError, NotFound) as error:
+            raise self._failed(manifest, f"{patch.kind} {patch.name}", error) from error
+        self._adopted.put(written)
+
+    def _failed(self, manifest: Manifest, what: str, error: Exception) -> ApiError:
+        said = f"{what} could not be written: {error}"
+        self._events.record(manifest, EventIntent(Reason.APPLY_FAILED, said, warning=True))
+        return ApiError(getattr(error, "status", 404), said)
 
     def _guarded(self, key: Key, wanted: Manifest, snapshot: Snapshot) -> Manifest:
         """The manifest with the version that the plan was made from.
@@ -209,6 +232,7 @@ class Reconciler:
         self._desk.drop(key)
         self._pods.drop(key)
         self._slots.drop(key)
+        self._adopted.drop(key)
         self._taken.pop(key, None)
         self._on_planned(key, None)
 

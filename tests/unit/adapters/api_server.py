@@ -136,4 +136,6 @@ class FakeApiServer:
                 return web.json_response(status_body(422, "the server rejected our request"), status=422)
             if operation["op"] == "remove":
                 del place[last]
+            elif operation["op"] == "replace":
+                place[last] = operation["value"]
         return web.json_response(self.put(path, item))

@@ -142,6 +142,38 @@ async def test_a_refused_removal_is_not_taken_for_a_changed_annotation(kube: Aio
         await kube.remove_annotation(read, KEY)
 
 
+def replacing(version: str, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+    return [test, {"op": "replace", "path": "/spec", "value": spec}]
+
+
+async def test_a_json_patch_holds_for_one_version(kube: AioKubeClient, api: FakeApiServer) -> None:
+    read = api.put(f"{V1}/p", {**pod(), "spec": {"nodeName": "a"}})
+    version = read["metadata"]["resourceVersion"]
+    written = await kube.json_patch("v1", "Pod", "ns", "p", replacing(version, {"nodeName": "b"}))
+    assert written["spec"] == api.objects[f"{V1}/p"]["spec"] == {"nodeName": "b"}
+    assert api.requests[-1].query["fieldManager"] == "steersman"
+    with pytest.raises(Conflict, match="changed"):
+        await kube.json_patch("v1", "Pod", "ns", "p", replacing(version, {"nodeName": "c"}))
+    assert api.objects[f"{V1}/p"]["spec"] == {"nodeName": "b"}
+    del api.objects[f"{V1}/p"]
+    with pytest.raises(NotFound):
+        await kube.json_patch("v1", "Pod", "ns", "p", replacing(version, {}))
+
+
+async def test_a_refused_json_patch_is_not_taken_for_a_conflict(kube: AioKubeClient, api: FakeApiServer) -> None:
+    read = api.put(f"{V1}/p", pod())
+    await kube.get("v1", "Pod", "ns", "p")
+    api.faults.append((422, {}, status_body(422, "spec is invalid")))
+    with pytest.raises(ApiError, match="spec is invalid"):
+        await kube.json_patch("v1", "Pod", "ns", "p", replacing(read["metadata"]["resourceVersion"], {}))
+
+
+async def test_a_json_patch_without_a_guard_is_refused(kube: AioKubeClient) -> None:
+    with pytest.raises(ValueError, match="not guarded"):
+        await kube.json_patch("v1", "Pod", "ns", "p", replacing("1", {})[1:])
+
+
 @pytest.mark.parametrize("name", ["../../secrets/x", "a/b", "x?watch=1", "ü"])
 async def test_a_name_stays_one_segment(kube: AioKubeClient, api: FakeApiServer, name: str) -> None:
     with pytest.raises(NotFound):

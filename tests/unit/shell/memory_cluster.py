@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from steersman.ports import ApiError, Conflict, NotFound
@@ -19,6 +20,10 @@ class MemoryCluster:
         """Kinds that were listed."""
         self.refuse: set[str] = set()
         """Kinds that cannot be written."""
+        self.unreadable: dict[str, Exception] = {}
+        """Kinds that cannot be listed at a version."""
+        self.watches: list[tuple[Key, asyncio.Queue[Any]]] = []
+        """Watches of single objects that are open: what is to be yielded, or raised."""
         self._version = 0
 
     def put(self, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +32,78 @@ class MemoryCluster:
         manifest["metadata"]["resourceVersion"] = str(self._version)
         manifest["metadata"].setdefault("uid", f"uid-{self._version}")
         self.objects[self._key(manifest)] = manifest
+        self._tell("MODIFIED", manifest)
         return copy.deepcopy(manifest)
+
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Delete an object as somebody else would."""
+        gone = self.objects.pop((kind, namespace, name))
+        self._version += 1
+        gone["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", gone)
+
+    def _tell(self, what: str, manifest: dict[str, Any]) -> None:
+        for key, events in self.watches:
+            if key == self._key(manifest):
+                events.put_nowait((what, copy.deepcopy(manifest)))
+
+    async def list_at(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> tuple[list[dict[str, Any]], str]:
+        assert fields is not None
+        self.lists.append(kind)
+        if kind in self.unreadable:
+            raise self.unreadable[kind]
+        there = self.objects.get((kind, namespace or "", fields["metadata.name"]))
+        return [copy.deepcopy(there)] if there else [], str(self._version)
+
+    async def watch(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str | None,
+        resource_version: str,
+        fields: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]]]:
+        assert fields is not None
+        mine = ((kind, namespace or "", fields["metadata.name"]), asyncio.Queue[Any]())
+        there = self.objects.get(mine[0])
+        if there is not None and int(there["metadata"]["resourceVersion"]) > int(resource_version):
+            mine[1].put_nowait(("MODIFIED", copy.deepcopy(there)))
+        self.watches.append(mine)
+        try:
+            while True:
+                event = await mine[1].get()
+                if isinstance(event, Exception):
+                    raise event
+                if event is None:
+                    return
+                yield event
+        finally:
+            self.watches.remove(mine)
+
+    async def json_patch(
+        self, api_version: str, kind: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        if kind in self.refuse:
+            raise ApiError(403, "forbidden by policy")
+        changed = copy.deepcopy(self._find(kind, namespace, name))
+        for operation in operations:
+            *parents, last = [int(part) if part.isdigit() else part for part in operation["path"].split("/")[1:]]
+            place: Any = changed
+            for part in parents:
+                place = place[part]
+            if operation["op"] == "test" and place[last] != operation["value"]:
+                raise Conflict("the object has been modified")
+            if operation["op"] == "replace":
+                place[last] = operation["value"]
+        self.writes.append(f"patch {kind}")
+        return self.put(changed)
 
     async def get(self, api_version: str, kind: str, namespace: str | None, name: str) -> dict[str, Any]:
         return copy.deepcopy(self._find(kind, namespace, name))

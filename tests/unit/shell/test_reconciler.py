@@ -8,6 +8,7 @@ from steersman.api.conditions import Reason
 from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.snapshot import EventIntent
 from steersman.ports import ApiError, Conflict, ModelVersion
+from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
@@ -47,8 +48,9 @@ class Bench:
         self.woken: list[Key] = []
         pods = PodInspector(self.cluster, self.store)
         slots = RolloutSlots(self.store, self.woken.append, config.max_rollouts, config.max_rollouts_per_namespace)
+        self.adopted = AdoptedRoutes(self.cluster, self.woken.append)
         builder = SnapshotBuilder(
-            config, self.store, self.cluster, self.poller, self.desk, pods, slots, lambda: self.clock
+            config, self.store, self.cluster, self.poller, self.desk, pods, slots, self.adopted, lambda: self.clock
         )
         self.reconciler = Reconciler(
             self.cluster,
@@ -58,6 +60,7 @@ class Bench:
             self.desk,
             pods,
             slots,
+            self.adopted,
             self,
             lambda: self.leader,
             lambda key, plan: None,

@@ -8,7 +8,7 @@ Its typed models are out of the question, because they drop fields that they do 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 from steersman.adapters.kube import login
@@ -224,6 +224,28 @@ class AioKubeClient:
             body=patch,
             content_type=MERGE_PATCH,
         )
+
+    async def json_patch(
+        self, api_version: str, kind: str, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]
+    ) -> Manifest:
+        """Change an object by a JSON patch that begins with a `test` of metadata.resourceVersion. Raises Conflict, NotFound, ApiError."""
+        tested = operations[0]
+        if (tested["op"], tested["path"]) != ("test", "/metadata/resourceVersion"):
+            raise ValueError(f"{kind} {name}: a patch that does not begin with a test of its version is not guarded")
+        resource = await self._discovery.resource(api_version, kind)
+        path = resource.path(namespace, name)
+        try:
+            return await self._server.request(
+                "patch", kind, "PATCH", path, query=_MANAGED, body=list(operations), content_type=JSON_PATCH
+            )
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            # A 422 also comes from validation; only a look tells a failed `test` from a refusal.
+            found = await self._metadata(resource, {"namespace": namespace, "name": name})
+            if found.get("resourceVersion") != tested["value"]:
+                raise Conflict(f"{kind} {name} changed") from error
+            raise
 
     async def remove_annotation(self, manifest: Manifest, key: str) -> None:
         """Remove an annotation while the object is as the manifest shows; if the annotation is gone or changed, that is fine.

@@ -64,6 +64,8 @@ class ApiServer:
         configuration.client_session_kwargs = {"trust_env": False}
         if configuration.proxy is None:
             configuration.proxy = _proxy_from_environment(configuration.host)
+        # No limit: each watch holds a connection as long as it lasts, and workers bound the requests.
+        configuration.connection_pool_maxsize = 0
         self._api = ApiClient(configuration)
         self._api.user_agent = user_agent
         self._timeout = aiohttp.ClientTimeout(total=request_timeout, connect=CONNECT_TIMEOUT)

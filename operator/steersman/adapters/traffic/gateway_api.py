@@ -1,9 +1,13 @@
-"""Gateway API: exact weights on the backendRefs of an HTTPRoute or GRPCRoute, settled when its controllers accepted that generation."""
+"""Gateway API: exact weights on the backendRefs of an HTTPRoute or GRPCRoute, settled when its controllers accepted that generation.
+
+https://gateway-api.sigs.k8s.io/reference/spec/
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from steersman.adapters.traffic import adoption
 from steersman.adapters.traffic.base import read_rendered, share_of_pods
 from steersman.adapters.traffic.gateway_routes import API_VERSION, parent_references, rules, verdict
 from steersman.api.traffic_providers import GatewayAPI, RouteKind
@@ -19,13 +23,15 @@ _EVERYTHING: dict[RouteKind, dict[str, Any]] = {
 
 
 class GatewayApiProvider:
-    """A route named as the ModelDeployment."""
+    """A route named as the ModelDeployment, or an adopted one."""
 
     exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
-        """One route with a backendRef for each revision."""
+        """One route with a backendRef for each revision; of an adopted route only the Service that its owner names."""
         gateway = _settings(intent)
+        if gateway.adopt is not None:
+            return adoption.render(intent)
         spec: dict[str, Any] = {
             "parentRefs": parent_references(gateway.parent_refs),
             "rules": rules(intent, gateway.matches or [_EVERYTHING[gateway.kind]]),
@@ -36,12 +42,18 @@ class GatewayApiProvider:
         return [{"apiVersion": API_VERSION, "kind": str(gateway.kind), "metadata": name, "spec": spec}]
 
     def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
+        """What gives an adopted route the split."""
+        gateway = _settings(intent)
+        if gateway.adopt is None:
+            return []
+        return adoption.patches(intent, gateway.kind, gateway.adopt, children)
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the route carries the split and every parent accepted this generation and resolved its backends."""
-        parents = len(_settings(intent).parent_refs)
+        gateway = _settings(intent)
+        if gateway.adopt is not None:
+            return adoption.read(intent, gateway.kind, gateway.adopt, children)
+        parents = len(gateway.parent_refs)
         return read_rendered(intent, self.render(intent), children, lambda route: verdict(route, parents), _KINDS)
 
     def scale(self, replicas: int, weight: int) -> Scale:

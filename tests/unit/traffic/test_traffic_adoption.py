@@ -1,0 +1,189 @@
+"""Routes that stay their owners'."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from steersman.adapters.traffic import provider_for
+from steersman.core.snapshot import Children, Manifest, RoutePatch
+from steersman.core.traffic import TrafficIntent, TrafficState
+from unit.traffic.cases import CASES, V1, V2, V3
+from unit.traffic.contract import WORDS
+from unit.traffic.gateway_status import answer, refuse
+
+ADOPTED = {"gatewayAPI": {"adopt": {"name": "shop"}}}
+OURS = {"name": "fraud", "port": 80}
+OTHERS = {"name": "cart", "port": 8080}
+
+
+def intent(case: str = "canary", traffic: dict[str, Any] = ADOPTED) -> TrafficIntent:
+    return CASES[case].intent(traffic)
+
+
+def route(*rules: dict[str, Any], kind: str = "HTTPRoute") -> Manifest:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": "shop", "namespace": "risk", "generation": 3, "resourceVersion": "17"},
+        "spec": {"parentRefs": [{"name": "public"}], "hostnames": ["shop.example.com"], "rules": list(rules)},
+    }
+
+
+def rule(*refs: dict[str, Any], path: str = "/fraud", **more: Any) -> dict[str, Any]:
+    return {"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": list(refs), **more}
+
+
+def children(adopted: Manifest | None, wanted: TrafficIntent) -> Children:
+    return Children(provider_for(wanted.traffic).render(wanted), [adopted] if adopted else [])
+
+
+def patches(wanted: TrafficIntent, adopted: Manifest) -> list[RoutePatch]:
+    return provider_for(wanted.traffic).patches(wanted, children(adopted, wanted))
+
+
+def patched(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
+    """The route after the patch, applied as RFC 6902 says for the two operations that are used."""
+    result = copy.deepcopy(adopted)
+    for patch in patches(wanted, adopted):
+        assert (patch.kind, patch.name) == (adopted["kind"], "shop")
+        test, *changes = patch.operations
+        assert test == {"op": "test", "path": "/metadata/resourceVersion", "value": "17"}
+        for change in changes:
+            assert change["op"] == "replace"
+            _, _, rules, number, field = change["path"].split("/")
+            assert (rules, field) == ("rules", "backendRefs")
+            result["spec"]["rules"][int(number)]["backendRefs"] = change["value"]
+    return result
+
+
+def read(wanted: TrafficIntent, adopted: Manifest | None) -> TrafficState:
+    return provider_for(wanted.traffic).read(wanted, children(adopted, wanted))
+
+
+def split(adopted: Manifest, number: int = 0) -> dict[str, int]:
+    return {ref["name"]: ref["weight"] for ref in adopted["spec"]["rules"][number]["backendRefs"]}
+
+
+def test_only_backend_refs_of_its_own_rules_change() -> None:
+    before = route(rule(OTHERS, path="/cart"), rule(OURS), rule(OURS, path="/v2", timeouts={"request": "10s"}))
+    after = patched(intent(), before)
+    assert split(after, 1) == split(after, 2) == {V1: 80, V2: 20}
+    for manifest in (before, after):
+        for number in (1, 2):
+            del manifest["spec"]["rules"][number]["backendRefs"]
+    assert after == before
+
+
+def test_a_patch_holds_for_one_version_and_is_made_once() -> None:
+    after = patched(intent(), route(rule(OURS)))
+    assert patches(intent(), after) == []
+    assert split(patched(intent("promoted"), after)) == {V2: 100, V1: 0}
+
+
+@pytest.mark.parametrize("case", ["first", "starting", "retiring", "experiment"])
+def test_every_split_fits(case: str) -> None:
+    after = patched(intent(case), route(rule(OURS)))
+    assert split(after) == dict(CASES[case].weights)
+    assert read(intent(case), answer("public")({**after})).settled
+
+
+def test_revisions_that_are_gone_are_recognized_by_their_names() -> None:
+    left = [{"name": V3, "port": 80, "weight": 50}, {"name": "fraud-v12-deadbeef", "port": 80, "weight": 50}]
+    assert split(patched(intent(), route(rule(*left)))) == {V1: 80, V2: 20}
+
+
+@pytest.mark.parametrize(
+    "refs",
+    [
+        [OTHERS],
+        [OURS, OTHERS],
+        [{**OURS, "namespace": "elsewhere"}],
+        [{**OURS, "kind": "ServiceImport"}],
+        [{**OURS, "group": "example.com"}],
+        [{"name": "fraud-preview", "port": 80}],
+        [{"name": "fraud-v2-v1-0a1b2c3d", "port": 80}],
+        [{"name": "xfraud", "port": 80}],
+        [],
+    ],
+)
+def test_rules_of_others_are_not_touched(refs: list[dict[str, Any]]) -> None:
+    """A rule that names anything else too is its owner's; without one of its own nothing is adopted, and that is said."""
+    adopted = answer("public")(route(rule(*refs)))
+    assert patches(intent(), adopted) == []
+    state = read(intent(), adopted)
+    assert state.rejected and "HTTPRoute shop has no rule" in state.message and "Service fraud" in state.message
+
+
+def test_own_namespace_may_be_written_out() -> None:
+    assert split(patched(intent(), route(rule({**OURS, "namespace": "risk", "kind": "Service", "group": ""}))))
+
+
+def test_filters_of_the_owner_stay() -> None:
+    filters = [
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-Team", "value": "risk"}]}}
+    ]
+    after = patched(intent(), route(rule({**OURS, "filters": filters})))
+    assert [ref["filters"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [filters, filters]
+    assert patches(intent(), after) == []
+
+
+def test_missing_route_is_said() -> None:
+    state = read(intent(), None)
+    assert state.rejected and "HTTPRoute shop" in state.message and "not there" in state.message
+    assert provider_for(intent().traffic).patches(intent(), children(None, intent())) == []
+
+
+def test_a_route_of_the_same_name_is_not_its_own() -> None:
+    """An owned object is no adopted one, and the other way round."""
+    wanted = intent(traffic={"gatewayAPI": {"adopt": {"name": "fraud"}}})
+    own = {**route(rule(OURS)), "metadata": {"name": "fraud", "resourceVersion": "1"}}
+    there = Children([*provider_for(wanted.traffic).render(wanted), own])
+    assert provider_for(wanted.traffic).patches(wanted, there) == []
+
+
+def test_settled_when_its_gateways_say_so() -> None:
+    after = patched(intent(), route(rule(OURS)))
+    assert "0 of 1 parents" in read(intent(), after).message
+    assert read(intent(), answer("public")(after)).settled
+    refused = read(intent(), refuse("public", condition="ResolvedRefs")(after))
+    assert refused.rejected and WORDS in refused.message
+    older = answer("public")(after)
+    older["metadata"]["generation"] += 1
+    assert not read(intent(), older).settled
+    assert not read(intent(), answer("public")(route(rule(OURS)))).settled
+
+
+def test_front_service_reaches_the_revision_with_the_most_weight() -> None:
+    """Its owner applies the manifest again: until the next patch every request goes there."""
+    (service,) = provider_for(intent().traffic).render(intent())
+    assert (service["kind"], service["metadata"]["name"]) == ("Service", "fraud")
+    assert service["spec"]["selector"]["steersman.dev/revision"] == V1
+    (service,) = provider_for(intent().traffic).render(intent("promoted"))
+    assert service["spec"]["selector"]["steersman.dev/revision"] == V2
+    accepted = answer("public")(patched(intent(), route(rule(OURS))))
+    there = Children(provider_for(intent().traffic).render(intent("promoted")), [accepted])
+    assert not provider_for(intent().traffic).read(intent(), there).settled
+
+
+def test_grpc_route() -> None:
+    traffic = {"gatewayAPI": {"kind": "GRPCRoute", "adopt": {"name": "shop"}}}
+    grpc = route({"backendRefs": [OURS]}, kind="GRPCRoute")
+    assert split(patched(intent(traffic=traffic), grpc)) == {V1: 80, V2: 20}
+    assert not patches(intent(traffic=traffic), route(rule(OURS)))
+
+
+@pytest.mark.parametrize("case", ["header", "mirror", "affinity"])
+def test_what_an_adopted_route_cannot_carry_is_said(case: str) -> None:
+    wanted = CASES[case].intent(ADOPTED)
+    state = read(wanted, answer("public")(patched(wanted, route(rule(OURS)))))
+    assert state.rejected and "does not support" in state.message
+
+
+def test_weights_of_zero_and_equal_splits_are_patched_once() -> None:
+    even = replace(intent(), weights=((V1, 50), (V2, 50)))
+    after = patched(even, route(rule(OURS)))
+    assert split(after) == {V1: 50, V2: 50} and patches(even, after) == []
