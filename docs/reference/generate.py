@@ -14,6 +14,7 @@ sys.path.insert(0, str(REFERENCE.parents[1] / "operator"))
 from steersman.api.crds import KINDS, Kind, write  # noqa: E402
 from steersman.api.duration import PATTERN as DURATION_PATTERN  # noqa: E402
 from steersman.api.meta import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, HOSTNAME  # noqa: E402
+from steersman.api.quantity import PERCENT  # noqa: E402
 from steersman.api.schema import VALIDATIONS  # noqa: E402
 
 Schema = dict[str, Any]
@@ -41,6 +42,7 @@ _PATTERNS = {
     DNS_LABEL: "a DNS label",
     DNS_SUBDOMAIN: "a DNS subdomain name",
     HOSTNAME: "a hostname that may start with `*.`",
+    PERCENT: "or a percentage such as `25%`",
 }
 
 

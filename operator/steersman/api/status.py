@@ -9,7 +9,7 @@ from pydantic import Field
 
 from steersman.api.conditions import Condition
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
-from steersman.api.steps import SetCanaryScale, SetHeaderRoute
+from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 
 
 class Phase(StrEnum):
@@ -235,7 +235,7 @@ class RolloutStatus(ApiModel):
     """Somebody said promote while the rollout waited."""
     fast: bool = False
     """No steps and no analysis: promote-full, or the way back to a revision that was stable not long ago."""
-    header_routes: list[SetHeaderRoute] = []
+    header_routes: Annotated[list[SetHeaderRoute], Field(max_length=MAX_STEPS)] = []
     """Header routes to the candidate in force."""
     mirror: int = 0
     """Percent of the requests that the candidate gets copies of."""

@@ -11,6 +11,9 @@ from steersman.api.duration import Duration
 from steersman.api.meta import DNS_LABEL, KEYED_BY_NAME, ApiModel
 from steersman.api.routing import RequestMatch
 
+MAX_STEPS = 50
+"""Steps of one canary."""
+
 
 class Pause(ApiModel):
     """A wait: for the duration or, without one, until somebody says promote."""

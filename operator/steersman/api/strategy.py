@@ -11,7 +11,7 @@ from steersman.api.duration import Duration
 from steersman.api.meta import ApiModel
 from steersman.api.quantity import Surge
 from steersman.api.routing import SessionAffinity
-from steersman.api.steps import Pause, StageAnalysis, Step
+from steersman.api.steps import MAX_STEPS, Pause, StageAnalysis, Step
 
 DEFAULT_STEPS = (
     Step(set_weight=10),
@@ -55,7 +55,7 @@ class Canary(ApiModel):
 
     steps: Annotated[
         list[Step] | None,
-        Field(min_length=1, max_length=50, json_schema_extra={"x-kubernetes-validations": _STEP_RULES}),
+        Field(min_length=1, max_length=MAX_STEPS, json_schema_extra={"x-kubernetes-validations": _STEP_RULES}),
     ] = None
     """Default: 10 %, one minute, 50 %, one minute."""
     step_weight: Annotated[int | None, Field(ge=1, le=99)] = None
