@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import fmean
@@ -15,6 +15,7 @@ from soak.promises import Promise
 from soak.release import Round
 from soak.run import Result
 from soak.settings import Kind
+from soak.tally import Lost
 
 
 def outcomes_of(result: Result, rounds: Sequence[Round]) -> Counter[Outcome]:
@@ -66,19 +67,29 @@ def table(result: Result) -> Table:
     return made
 
 
-def lost_lines(result: Result, most: int = 20) -> list[str]:
-    """The first lost requests, each in a line."""
+def lost_lines(result: Result, most: int = 10) -> list[str]:
+    """The lost requests by cause, the commonest first, each with the first of its kind; and what is known of that one."""
+    causes: dict[tuple[Outcome, int, str], list[Lost]] = defaultdict(list)
+    for lost in sorted(result.tally.lost, key=lambda lost: lost.at):
+        causes[lost.outcome, lost.status, lost.detail[:80]].append(lost)
     lines = []
-    for lost in sorted(result.tally.lost, key=lambda lost: lost.at)[:most]:
-        during = [played for played in result.rounds if result.span(played)[0] <= lost.at < result.span(played)[1]]
-        where = (
-            f"round {during[0].number} ({during[0].kind}) + {lost.at - during[0].began:.3f} s" if during else "before"
-        )
+    for (outcome, status, detail), all_lost in sorted(causes.items(), key=lambda cause: -len(cause[1]))[:most]:
+        first, last = all_lost[0], all_lost[-1]
         lines.append(
-            f"{where}: {lost.outcome} {lost.status} from {lost.host} v{lost.version or '?'} after {lost.seconds:.3f} s, "
-            f"request {lost.nth} of a {'fresh' if lost.fresh else 'kept'} connection: {lost.detail}"
+            f"{len(all_lost)} x {outcome} {status or ''} {detail}".rstrip()
+            + f", from {_place(result, first)} to {_place(result, last)}; the first: {first.host} v{first.version or '?'} after "
+            f"{first.seconds:.3f} s, request {first.nth} of a {'fresh' if first.fresh else 'kept'} connection"
         )
     return lines
+
+
+def _place(result: Result, lost: Lost) -> str:
+    """Which round it was in, and how far in."""
+    for played in result.rounds:
+        begin, end = result.span(played)
+        if begin <= lost.at < end:
+            return f"round {played.number} ({played.kind}) + {lost.at - begin:.3f} s"
+    return "before the first round"
 
 
 def sender_line(result: Result) -> str:
@@ -91,7 +102,7 @@ def sender_line(result: Result) -> str:
         f"Sent {end['sent']:,} in {end['seconds']:.0f} s ({end['sent'] / max(end['seconds'], 1e-9):.1f}/s), {end['late']:,} "
         f"of them late; lag p50 {lag['p50'] * 1e3:.1f} ms, p99 {lag['p99'] * 1e3:.1f} ms, most {lag['max'] * 1e3:.0f} ms; "
         f"answers p50 {latency['p50'] * 1e3:.1f} ms, p99 {latency['p99'] * 1e3:.1f} ms, most {latency['max'] * 1e3:.0f} ms; "
-        f"the sender took {end['cpuSeconds']:.1f} CPU seconds"
+        f"the sender took {end['cpuSeconds']:.1f} CPU seconds; the machine was busy for {result.busy:.0%} of the time"
     )
 
 
@@ -103,6 +114,7 @@ def as_json(result: Result, promises: Sequence[Promise]) -> dict[str, Any]:
         "seconds": result.ended - result.tally.began,
         "outcomes": _all_outcomes(result),
         "sender": result.tally.end,
+        "machineBusy": result.busy,
         "rounds": [
             {
                 **asdict(played),

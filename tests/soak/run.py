@@ -14,6 +14,7 @@ import requests
 from cluster import Cluster, ClusterError
 from e2e.workspace import NotInTimeError, Workspace
 from soak.kills import Kill, Kills
+from soak.machine import Busy
 from soak.outcomes import VERSION_HEADER
 from soak.release import BLUE_GREEN, CANARY, Release, Round
 from soak.settings import Kind, Settings
@@ -34,6 +35,8 @@ class Result:
     kills: list[Kill] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Why it ended before its time, and kills that did not come about."""
+    busy: float = 0.0
+    """Share of this machine's CPU time that was used, by whomever."""
     ended: float = 0.0
     """When the users stopped, in seconds since the epoch."""
 
@@ -74,6 +77,7 @@ def run(cluster: Cluster, settings: Settings, say: Callable[[str], None]) -> Res
             _until_answered(cluster.gateway_url, release)
         say("version 1 of both serves; the users begin")
         users = stack.enter_context(Users(cluster, (canary.host, switch.host), settings.rate))
+        busy = Busy()
         kills = Kills(
             cluster, settings.kill_window, settings.seed, lambda: (_moment(canary), _moment(switch))
         )  # fmt: skip
@@ -82,7 +86,7 @@ def run(cluster: Cluster, settings: Settings, say: Callable[[str], None]) -> Res
                 _play_all(result, canary, switch, users, kills, say)
         except (NotInTimeError, UsersError, ClusterError) as error:
             result.problems.append(str(error))
-        result.kills, result.ended = kills.done, time.time()
+        result.kills, result.ended, result.busy = kills.done, time.time(), busy.share
         result.problems += kills.problems
         try:
             result.tally = users.end()

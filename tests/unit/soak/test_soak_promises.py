@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from soak.__main__ import conclude
 from soak.kills import Kill, instants
+from soak.machine import Busy
 from soak.outcomes import Outcome
 from soak.promises import check
 from soak.release import Round
@@ -155,13 +157,18 @@ def test_nothing_at_all_keeps_few_promises() -> None:
     assert {"the end of every request is known", "the right versions answer"} <= set(broken(Result(Settings(rounds=0))))
 
 
-def test_a_lost_request_is_told_with_its_round() -> None:
+def test_lost_requests_are_told_by_cause_and_round() -> None:
     result = made_up()
-    result.tally.lost.append(
-        Lost(BEGIN + 12.5, "canary", "", Outcome.GATEWAY, "no healthy upstream", 503, 0.25, False, 31)
+    for seconds in (12.5, 25.0, -1.0):
+        result.tally.lost.append(
+            Lost(BEGIN + seconds, "canary", "", Outcome.GATEWAY, "no healthy upstream", 503, 0.25, False, 31)
+        )
+    result.tally.lost.append(Lost(BEGIN + 1, "switch", "", Outcome.TIMEOUT, "", 0, 15.0, True, 1))
+    first, second = lost_lines(result)
+    assert first.startswith(
+        "3 x gateway 503 no healthy upstream, from before the first round to round 3 (rollback) + 5.000 s"
     )
-    (line,) = lost_lines(result)
-    assert line.startswith("round 2 (abort) + 2.500 s: gateway 503 from canary")
+    assert second.startswith("1 x timeout, from round 1 (promotion) + 1.000 s")
     assert as_json(result, check(result))["lost"][0]["nth"] == 31
 
 
@@ -216,6 +223,14 @@ def test_a_history_knows_what_was_in_force_before() -> None:
     assert history.since(0) == [{"a": 100}, {"a": 100, "b": 0}, {"a": 80, "b": 20}]
     assert history.since(float("inf")) == [history.latest] == [{"a": 80, "b": 20}]
     assert history.of("b", 0) == [0, 20]
+
+
+def test_a_machine_is_as_busy_as_its_clock_ticks_say(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  10 0 10 100 0 0 0 0 5 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n")
+    busy = Busy(stat)
+    stat.write_text("cpu  40 0 20 110 10 0 0 0 9 0\n")
+    assert busy.share == pytest.approx(2 / 3)
 
 
 def test_a_tally_is_cut_by_whole_seconds() -> None:
