@@ -11,7 +11,8 @@ Key = tuple[str, str]
 """(namespace, name) of a ModelDeployment."""
 
 FIRST_BACKOFF = 0.2
-LAST_BACKOFF = 60.0
+LAST_BACKOFF = 15.0
+"""Seconds; longer would be felt as a late rollback once the trouble is over."""
 
 
 class WorkQueue:
@@ -75,8 +76,11 @@ class WorkQueue:
         self._release(key)
 
     def failed(self, key: Key) -> float:
-        """The key could not be reconciled: try again after a growing, jittered delay, which is returned (seconds)."""
-        count = self._failures.get(key, 0)
+        """The key could not be reconciled: try again after a growing, jittered delay, which is returned (seconds).
+
+        It grows only while nothing changes. What changed meanwhile, perhaps by the work that then failed, is worked on at once.
+        """
+        count = 0 if key in self._again else self._failures.get(key, 0)
         self._failures[key] = count + 1
         delay: float = min(LAST_BACKOFF, FIRST_BACKOFF * 2.0**count) * random.uniform(0.75, 1.25)  # noqa: S311
         self._release(key)

@@ -47,6 +47,20 @@ async def test_failures_back_off_with_a_limit_and_success_forgets_them() -> None
     assert queue.failed(A) <= FIRST_BACKOFF * 1.25
 
 
+async def test_a_key_that_changed_while_it_failed_comes_back_at_once_and_begins_anew() -> None:
+    queue = WorkQueue()
+    for _ in range(6):
+        queue.add(A)
+        await queue.get()
+        queue.failed(A)
+    queue.add(A)
+    await queue.get()
+    queue.add(A)
+    assert queue.failed(A) <= FIRST_BACKOFF * 1.25
+    assert len(queue) == 1
+    queue.close()
+
+
 async def test_failed_key_comes_back_by_itself() -> None:
     queue = WorkQueue()
     queue.add(A)
