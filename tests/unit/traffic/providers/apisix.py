@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steersman.core.snapshot import Manifest
-from unit.traffic.contract import GENERATION, WORDS, Contract
+from unit.traffic.contract import WORDS, Contract
 
 
 def _rules(manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
@@ -52,7 +52,10 @@ def _holds(expression: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
 
 
 def _with(manifest: Manifest, **condition: str) -> Manifest:
-    return {**manifest, "status": {"conditions": [{"observedGeneration": GENERATION, **condition}]}}
+    return {
+        **manifest,
+        "status": {"conditions": [{"observedGeneration": manifest["metadata"]["generation"], **condition}]},
+    }
 
 
 def accept(manifest: Manifest) -> Manifest:
