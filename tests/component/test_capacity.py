@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from cluster.control_plane import ControlPlane
+from cluster.definitions import definitions
 from simulation import Scene, healthy, objects
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.api.modeldeployment import ModelDeploymentSpec
@@ -79,8 +80,23 @@ EVERYTHING = {
     "podTemplate": POD,
     "warmUp": {"requests": 20, "prePull": True},
 }
+KEDA = {
+    "minReplicas": 2,
+    "maxReplicas": 6,
+    "keda": {
+        "triggers": [
+            {
+                "type": "prometheus",
+                "metadata": {"serverAddress": "http://prometheus:9090", "query": "sum(rate(x[1m]))", "threshold": "10"},
+            }
+        ],
+        "pollingInterval": 10,
+        "cooldownPeriod": 120,
+    },
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "everything": EVERYTHING,
+    "KEDA": {**EVERYTHING, "autoscaling": KEDA},
     "other values": {
         **EVERYTHING,
         "autoscaling": {"maxReplicas": 3},
@@ -92,15 +108,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_the_api_server_knows_every_field_and_nothing_of_it_is_a_difference_afterwards(
-    control_plane: ControlPlane, settings: dict[str, Any]
+    provider_kinds: ControlPlane, settings: dict[str, Any]
 ) -> None:
     made = manifests(**settings)
-    assert [manifest["kind"] for manifest in made] == [
-        *("Deployment", "PodDisruptionBudget", "HorizontalPodAutoscaler", "DaemonSet"),
-    ]
+    scaler = "ScaledObject" if "keda" in settings["autoscaling"] else "HorizontalPodAutoscaler"
+    assert [manifest["kind"] for manifest in made] == ["Deployment", "PodDisruptionBudget", scaler, "DaemonSet"]
     for manifest in made:
         words = ("apply", "--server-side", "--field-manager=steersman", "--validate=strict", "--dry-run=server")
-        stored = json.loads(control_plane.kubectl(*words, "-o", "json", "-f", "-", input=json.dumps(manifest)))
+        stored = json.loads(provider_kinds.kubectl(*words, "-o", "json", "-f", "-", input=json.dumps(manifest)))
         assert not needs_apply(manifest, stored), manifest["kind"]
 
 
@@ -112,6 +127,8 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
     """The operator, and everything around it but an autoscaler."""
     folder = tmp_path_factory.mktemp("capacity")
     with ControlPlane.up() as control_plane:
+        control_plane.apply([found for found in definitions() if found["spec"]["names"]["kind"] == "ScaledObject"])
+        control_plane.wait("condition=Established", "customresourcedefinition/scaledobjects.keda.sh")
         async with Scene.on(control_plane, folder) as made:
             operator = made.operator()
             operator.start()
@@ -237,6 +254,19 @@ async def test_switching_autoscaling_on_and_off_moves_no_pods_at_once(scene: Sce
     seen = await fraud.deployment()
     assert seen["spec"]["replicas"] == 4
     assert "steersman.dev/scaled-at" not in seen["metadata"]["annotations"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_keda_takes_over_from_kubernetes_own_autoscaler(scene: Scene) -> None:
+    fraud = await Deployed.make(scene, "handed", autoscaling={"minReplicas": 2, "maxReplicas": 6})
+    fraud.autoscale(5)
+    await fraud.change(autoscaling=KEDA)
+    await fraud.settled()
+    assert await fraud.children("autoscaling/v2", "HorizontalPodAutoscaler") == {}
+    scaler = (await fraud.children("keda.sh/v1alpha1", "ScaledObject"))[fraud.revision]
+    assert scaler["spec"]["triggers"] == KEDA["keda"]["triggers"]  # type: ignore[index]
+    assert (scaler["spec"]["minReplicaCount"], scaler["spec"]["maxReplicaCount"]) == (2, 6)
+    assert await fraud.replicas() == 5
 
 
 @pytest.mark.asyncio(loop_scope="module")
