@@ -1,7 +1,7 @@
 """Kubernetes, etcd, CoreDNS, Contour and Helm, built from pinned Go modules into the cache.
 
-Each module has a folder below tools/ with go.mod and go.sum. What was built is kept under a key made from these two
-files and the build flags, so a pin that changes is built beside the old one, and nothing is built twice.
+Each module has a folder below tools/ with go.mod and go.sum, and sources where there are any. What was built is kept under
+a key made from these files and the build flags, so a pin that changes is built beside the old one, and nothing is built twice.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class GoModule:
     def key(self, architecture: str) -> str:
         """The content address of what this module builds to."""
         digest = hashlib.sha256()
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.folder / name).read_bytes())
+        for path in (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.glob("*.go"))):
+            digest.update(path.read_bytes())
         recipe = [architecture, self.flags, sorted(self.programs.items()), sorted(self.files.items())]
         digest.update(json.dumps(recipe).encode())
         return digest.hexdigest()[:16]
@@ -111,6 +111,12 @@ HELM = GoModule(
     name="helm",
     programs={"helm": "helm.sh/helm/v4/cmd/helm"},
     stamps={"helm.sh/helm/v4/internal/version.version": "v4.3.1"},
+)
+KSTATUS = GoModule(
+    # Part of no cluster: a program of our own that asks the library by which Flux knows that an object is done. What it
+    # needs is pinned to the versions in tools/kubernetes, so that Go has it built already.
+    name="kstatus",
+    programs={"kstatus": "steersman.dev/tests/cluster/tools/kstatus"},
 )
 
 ALL = (KUBERNETES, ETCD, COREDNS, CONTOUR, PROMETHEUS, HELM)

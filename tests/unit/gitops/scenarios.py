@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,13 @@ class Scenario:
     make: Callable[[], World]
 
     def manifest(self) -> Manifest:
-        """The object as the API server has it."""
-        return manifest(self.make())
+        """The object as the API server has it; a copy of one that is made once."""
+        return copy.deepcopy(_made(self))
+
+
+@functools.cache
+def _made(scenario: Scenario) -> Manifest:
+    return manifest(scenario.make())
 
 
 def manifest(world: World) -> Manifest:
