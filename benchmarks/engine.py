@@ -63,7 +63,7 @@ async def _measure(parts: dict[str, Part], profile: Path | None) -> list[Result]
         begin = time.monotonic()
         # Each part has an API server and an operator of its own: nothing is left over from another.
         async with Stage.up(name, profile / f"{name}.profile" if profile else None) as stage:
-            results.append(await measure(stage))
+            results.append(await stage.run(measure))
         print(f"{name}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
     return results
 

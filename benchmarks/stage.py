@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.audit import AuditLog, Request
 from cluster.control_plane import ControlPlane
 from simulation import OperatorProcess, Scene, healthy, objects
 from simulation.connection import Key
+from simulation.operator_process import OperatorFailed
 from steersman.ports import Manifest
+
+Measured = TypeVar("Measured")
 
 USER = "system:serviceaccount:default:steersman"
 TOGETHER = 50
@@ -64,6 +67,20 @@ class Stage:
                     await operator.leading()
                     yield cls(scene, operator, audit)
                     await operator.stop()
+
+    async def run(self, measure: Callable[[Stage], Awaitable[Measured]]) -> Measured:
+        """Measure, and give up when the operator ends meanwhile."""
+        measuring = asyncio.ensure_future(measure(self))
+        try:
+            while not measuring.done():
+                await asyncio.wait({measuring}, timeout=1.0)
+                if not self.operator.running:
+                    raise OperatorFailed(
+                        f"the operator ended with {self.operator.exit_code}:\n{self.operator.log_tail()}"
+                    )
+            return measuring.result()
+        finally:
+            measuring.cancel()
 
     def mark(self) -> Mark:
         """Now."""

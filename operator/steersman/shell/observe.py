@@ -65,7 +65,10 @@ class SnapshotBuilder:
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
             return Snapshot(manifest, now, nothing, nothing, nothing, {}, self._children(key, manifest))
         registry, answer = await self._registry(key, spec)
-        runtime, templates = await self._runtime(key[0], spec.runtime.name), await self._templates(key[0], spec)
+        # What a new spec refers to may just have been made in the namespace; what an old one does was asked for before.
+        fresh = (manifest.get("status") or {}).get("observedGeneration") != manifest["metadata"].get("generation", 0)
+        runtime = await self._runtime(key[0], spec.runtime.name, fresh)
+        templates = await self._templates(key[0], spec, fresh)
         trouble = await self._pods.trouble(manifest, now)
         adopted = await self._adopted.of(key, spec)
         # From here on nothing is awaited until the plan is made: slots rely on it.
@@ -113,8 +116,8 @@ class SnapshotBuilder:
         secret = found.mlflow.credentials.secret_name if found.mlflow.credentials else None
         return RegistrySource(namespace, name, found.mlflow.url.rstrip("/"), secret, found.poll_interval)
 
-    async def _runtime(self, namespace: str, name: str) -> ServingRuntimeSpec | Problem:
-        found = await self._read_either(ServingRuntimeSpec, "ServingRuntime", namespace, name)
+    async def _runtime(self, namespace: str, name: str, fresh: bool) -> ServingRuntimeSpec | Problem:
+        found = await self._read_either(ServingRuntimeSpec, "ServingRuntime", namespace, name, fresh)
         if found is None:
             return Problem(Reason.RUNTIME_NOT_FOUND, f"there is no ServingRuntime or ClusterServingRuntime {name!r}")
         if isinstance(found, str):
@@ -122,11 +125,11 @@ class SnapshotBuilder:
         return found
 
     async def _templates(
-        self, namespace: str, spec: ModelDeploymentSpec
+        self, namespace: str, spec: ModelDeploymentSpec, fresh: bool
     ) -> Mapping[str, AnalysisTemplateSpec | Problem]:
         templates: dict[str, AnalysisTemplateSpec | Problem] = {}
         for name in sorted(spec.template_names):
-            found = await self._read_either(AnalysisTemplateSpec, "AnalysisTemplate", namespace, name)
+            found = await self._read_either(AnalysisTemplateSpec, "AnalysisTemplate", namespace, name, fresh)
             if found is None:
                 why = f"there is no AnalysisTemplate or ClusterAnalysisTemplate {name!r}"
                 templates[name] = Problem(Reason.TEMPLATE_NOT_FOUND, why)
@@ -136,10 +139,16 @@ class SnapshotBuilder:
                 templates[name] = found
         return templates
 
-    async def _read_either(self, model: type[Spec], kind: str, namespace: str, name: str) -> Spec | str | None:
+    async def _read_either(
+        self, model: type[Spec], kind: str, namespace: str, name: str, fresh: bool
+    ) -> Spec | str | None:
+        wide = f"Cluster{kind}"
+        shared = self._config.cluster_wide and self._store.get(wide, None, name) is not None
+        if shared and not fresh and self._store.get(kind, namespace, name) is None:
+            return await self._read(model, wide, None, name)
         found = await self._read(model, kind, namespace, name)
         if found is None and self._config.cluster_wide:
-            return await self._read(model, f"Cluster{kind}", None, name)
+            return await self._read(model, wide, None, name)
         return found
 
     async def _read(self, model: type[Spec], kind: str, namespace: str | None, name: str) -> Spec | str | None:
