@@ -1,24 +1,33 @@
-"""Which manual actions make sense in which state. The operator decides; these rules spare the user a useless request."""
+"""Which manual actions make sense in which state. The operator decides; these rules spare the user a useless request.
+
+They say what core.rollout.actions says; a test drives the same states through both.
+"""
 
 from __future__ import annotations
 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import RolloutPhase, RolloutStatus, StrategyName
-from steersman.cli.choices import Action
+from steersman.cli.choices import Action, Request
+from steersman.cli.earlier import find, ways_back
 from steersman.cli.errors import UserError
-from steersman.cli.view.steps import candidate_weight, current_step
+from steersman.cli.view.plan import candidate_weight, current_step, next_weight
 
 
-def objection(md: ModelDeployment, action: Action) -> UserError | None:
+def objection(md: ModelDeployment, asked: Request) -> UserError | None:
     """Why an action would come to nothing now, and what to do instead; None when it makes sense."""
+    if asked.word in md.status.actions:
+        return None
+    if asked.action is Action.ROLLBACK:
+        return _rollback(md, asked.to)
     rules = {
         Action.PROMOTE: _promote,
+        Action.PROMOTE_FULL: _promote_full,
         Action.ABORT: _abort,
         Action.RETRY: _retry,
         Action.PAUSE: _pause,
         Action.RESUME: _resume,
     }
-    return rules[action](md)
+    return rules[asked.action](md)
 
 
 def _command(md: ModelDeployment, verb: str) -> str:
@@ -27,42 +36,55 @@ def _command(md: ModelDeployment, verb: str) -> str:
 
 def _promote(md: ModelDeployment) -> UserError | None:
     rollout = md.status.rollout
-    if rollout is None:
-        quarantined = md.status.quarantine
-        if quarantined is not None:
-            return UserError(
-                f"nothing to promote: version {quarantined.version} was aborted and is quarantined",
-                f"to try it again from the first step: {_command(md, 'retry')}",
-            )
+    if rollout is None or rollout.phase is RolloutPhase.ABORTING:
+        return _no_rollout_to_promote(md)
+    if md.status.paused or waits_for_person(md, rollout):
+        return None
+    if rollout.phase is RolloutPhase.PROMOTING or rollout.fast:
+        return UserError(f"version {rollout.version} is being promoted already", f"follow it: {_command(md, 'watch')}")
+    return UserError(
+        f"nothing to promote yet: the rollout of version {rollout.version} does not wait for anybody",
+        f"promote ends a pause or a wait for evidence; follow the rollout with {_command(md, 'watch')}",
+    )
+
+
+def _promote_full(md: ModelDeployment) -> UserError | None:
+    rollout = md.status.rollout
+    if rollout is None or rollout.phase is RolloutPhase.ABORTING:
+        return _no_rollout_to_promote(md)
+    if rollout.fast:
         return UserError(
-            "nothing to promote: no rollout is under way",
-            "a rollout starts when the model's version or the spec changes",
-        )
-    if rollout.phase is RolloutPhase.ABORTING:
-        return UserError(
-            "nothing to promote: the rollout is being aborted", f"when it has ended: {_command(md, 'retry')}"
-        )
-    if rollout.promote_requested:
-        return UserError(
-            f"promotion of version {rollout.version} was asked for already", f"follow it: {_command(md, 'watch')}"
-        )
-    if not (md.status.paused or _waits(md, rollout)):
-        if rollout.phase is RolloutPhase.PROMOTING:
-            return UserError(
-                f"version {rollout.version} is being promoted already", f"follow it: {_command(md, 'watch')}"
-            )
-        return UserError(
-            f"nothing to promote yet: the rollout of version {rollout.version} does not wait for anybody",
-            f"promote ends a pause or a wait for evidence; follow the rollout with {_command(md, 'watch')}",
+            f"version {rollout.version} is promoted without steps already", f"follow it: {_command(md, 'watch')}"
         )
     return None
 
 
-def _waits(md: ModelDeployment, rollout: RolloutStatus) -> bool:
-    """Whether promote has an effect now: a pause, or evidence that is still missing. As core.rollout sees it."""
-    if rollout.held or rollout.phase is RolloutPhase.PRE_PROMOTION or rollout.phase is RolloutPhase.POST_PROMOTION:
-        return True
-    if rollout.strategy is not StrategyName.CANARY or rollout.gate_open:
+def _no_rollout_to_promote(md: ModelDeployment) -> UserError:
+    status = md.status
+    if status.rollout is not None:
+        return UserError(
+            "nothing to promote: the rollout is being aborted", f"when it has ended: {_command(md, 'retry')}"
+        )
+    if status.rollback is not None:
+        return UserError(
+            f"nothing to promote: version {status.rollback.version} serves by a rollback",
+            f"to go forward again: {_command(md, 'retry')}",
+        )
+    if status.quarantine is not None:
+        return UserError(
+            f"nothing to promote: version {status.quarantine.version} was aborted and is quarantined",
+            f"to try it again from the first step: {_command(md, 'retry')}",
+        )
+    return UserError(
+        "nothing to promote: no rollout is under way", "a rollout starts when the model's version or the spec changes"
+    )
+
+
+def waits_for_person(md: ModelDeployment, rollout: RolloutStatus) -> bool:
+    """Whether promote has an effect now: a pause, an analysis or experiment step, or evidence that is still missing."""
+    if rollout.strategy is StrategyName.BLUE_GREEN:
+        return rollout.phase in (RolloutPhase.PRE_PROMOTION, RolloutPhase.POST_PROMOTION)
+    if rollout.strategy is not StrategyName.CANARY or rollout.gate_open or rollout.fast:
         return False
     weight = candidate_weight(md, rollout)
     if rollout.phase is RolloutPhase.PROMOTING:
@@ -70,20 +92,21 @@ def _waits(md: ModelDeployment, rollout: RolloutStatus) -> bool:
     if rollout.phase is not RolloutPhase.STEPPING:
         return False
     step = current_step(md, rollout)
-    if step is not None and step.pause is not None:
+    if step is not None and (step.pause is not None or rollout.step_analysis or rollout.experiment):
         return True
-    return 0 < weight < (step.set_weight if step and step.set_weight else 100)
+    return 0 < weight < next_weight(md, rollout)
 
 
 def _abort(md: ModelDeployment) -> UserError | None:
     rollout = md.status.rollout
     if rollout is None:
         return UserError(
-            "nothing to abort: no rollout is under way", "to serve an older version, name it in spec.model"
+            "nothing to abort: no rollout is under way",
+            f"to serve an earlier version: {_command(md, 'rollback')}, or name it in spec.model",
         )
     if rollout.phase is RolloutPhase.ABORTING:
         return UserError("the rollout is being aborted already", f"follow it: {_command(md, 'watch')}")
-    if rollout.strategy is StrategyName.INITIAL:
+    if md.status.stable is None:
         return UserError(
             "the first rollout cannot be aborted: there is no stable revision to go back to",
             "change the spec, or delete the ModelDeployment",
@@ -91,10 +114,33 @@ def _abort(md: ModelDeployment) -> UserError | None:
     return None
 
 
-def _retry(md: ModelDeployment) -> UserError | None:
-    if md.status.quarantine is not None:
+def _rollback(md: ModelDeployment, to: str) -> UserError | None:
+    stable, rollout = md.status.stable, md.status.rollout
+    if stable is None:
+        return UserError(
+            "nothing to roll back: no revision has served yet", "change the spec, or delete the ModelDeployment"
+        )
+    if find(md.status, to) is not None:
         return None
-    return UserError("nothing to retry: no revision is quarantined", f"see past rollouts: {_command(md, 'history')}")
+    if rollout is not None and rollout.phase is not RolloutPhase.ABORTING and not to:
+        return None
+    choices = ", ".join(ways_back(md.status).values())
+    if not choices:
+        return UserError(
+            f"no earlier revision to roll back to: {stable.name} is the only one that was ever promoted",
+            f"see past rollouts: {_command(md, 'history')}",
+        )
+    if to in (stable.name, stable.version):
+        return UserError(f"version {stable.version} serves already", f"--to takes one of: {choices}")
+    return UserError(f"no earlier revision {to} to roll back to", f"--to takes one of: {choices}")
+
+
+def _retry(md: ModelDeployment) -> UserError | None:
+    if md.status.quarantine is not None or md.status.rollback is not None:
+        return None
+    return UserError(
+        "nothing to retry: no revision is quarantined or rolled back", f"see past rollouts: {_command(md, 'history')}"
+    )
 
 
 def _pause(md: ModelDeployment) -> UserError | None:
@@ -103,8 +149,6 @@ def _pause(md: ModelDeployment) -> UserError | None:
         return UserError("nothing to pause: no rollout is under way", "to hold the next one, set spec.paused to true")
     if md.status.paused:
         return UserError("it is paused already", f"go on: {_command(md, 'resume')}")
-    if md.spec.paused:
-        return UserError("it is paused by spec.paused already", "to go on, set spec.paused to false")
     return None
 
 
@@ -116,7 +160,7 @@ def _resume(md: ModelDeployment) -> UserError | None:
             "it is paused by spec.paused, not by hand", "set spec.paused to false where the manifest is kept"
         )
     rollout = md.status.rollout
-    if rollout is not None and _waits(md, rollout):
+    if rollout is not None and waits_for_person(md, rollout):
         return UserError(
             "it is not paused by hand: the rollout is at a step that waits", f"go on: {_command(md, 'promote')}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -24,10 +25,26 @@ class Until(StrEnum):
 
 
 class Action(StrEnum):
-    """Values of the annotation steersman.dev/action."""
+    """What can be asked for by the annotation steersman.dev/action."""
 
     PROMOTE = "promote"
+    PROMOTE_FULL = "promote-full"
     ABORT = "abort"
+    ROLLBACK = "rollback"
     RETRY = "retry"
     PAUSE = "pause"
     RESUME = "resume"
+
+
+@dataclass(frozen=True)
+class Request:
+    """An action with what it is about."""
+
+    action: Action
+    to: str = ""
+    """Rollback: the version or revision; empty for the one that was stable before."""
+
+    @property
+    def word(self) -> str:
+        """The annotation's value."""
+        return f"{self.action.value}:{self.to}" if self.to else self.action.value

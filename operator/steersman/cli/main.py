@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steersman.cli.choices import Action, Format, Until
+from steersman.cli.choices import Action, Format, Request, Until
 
 if TYPE_CHECKING:
     from steersman.cli.connection import UserClient
@@ -142,13 +142,21 @@ def watch(
 
 @app.command()
 def promote(
-    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Leave out all the remaining steps and waits for evidence.")
+    ] = False,
+    force: Force = False,
+    no_wait: NoWait = False,
 ) -> None:
     """End the present wait of a rollout.
 
-    A pause, a wait for evidence that does not come, or, blue-green, the wait before the switch.
+    A pause, an analysis or experiment step, a wait for evidence that does not come or, blue-green, the wait before the switch.
+    With --full the candidate gets all traffic as soon as it has the pods. A failing analysis still aborts until then.
     """
-    _act(Action.PROMOTE, name, namespace, context, force, no_wait)
+    _act(Request(Action.PROMOTE_FULL if full else Action.PROMOTE), name, namespace, context, force, no_wait)
 
 
 @app.command()
@@ -159,15 +167,42 @@ def abort(
 
     The candidate is quarantined: it is not tried again until the spec or the version changes, or somebody says retry.
     """
-    _act(Action.ABORT, name, namespace, context, force, no_wait)
+    _act(Request(Action.ABORT), name, namespace, context, force, no_wait)
+
+
+@app.command()
+def rollback(
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="VERSION|REVISION",
+            help="A version or revision that history marks; default: the one that was stable before.",
+        ),
+    ] = "",
+    force: Force = False,
+    no_wait: NoWait = False,
+) -> None:
+    """Bring an earlier revision back.
+
+    Without steps, and without an analysis. It serves until the spec or the version that it means changes, or somebody says retry. While a rollout is under way, and
+    without --to, it is an abort.
+    """
+    _act(Request(Action.ROLLBACK, to), name, namespace, context, force, no_wait)
 
 
 @app.command()
 def retry(
     name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
 ) -> None:
-    """Lift the quarantine and try again."""
-    _act(Action.RETRY, name, namespace, context, force, no_wait)
+    """Lift a quarantine or a rollback.
+
+    What the spec asks for is tried again, from the first step unless it was stable not long ago.
+    """
+    _act(Request(Action.RETRY), name, namespace, context, force, no_wait)
 
 
 @app.command()
@@ -178,7 +213,7 @@ def pause(
 
     The analysis goes on and may still abort it.
     """
-    _act(Action.PAUSE, name, namespace, context, force, no_wait)
+    _act(Request(Action.PAUSE), name, namespace, context, force, no_wait)
 
 
 @app.command()
@@ -186,12 +221,15 @@ def resume(
     name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
 ) -> None:
     """Go on after pause."""
-    _act(Action.RESUME, name, namespace, context, force, no_wait)
+    _act(Request(Action.RESUME), name, namespace, context, force, no_wait)
 
 
 @app.command()
 def history(name: Name, namespace: Namespace = None, context: Context = None, output: Output = Format.TABLE) -> None:
-    """List the rollouts that ended, newest first."""
+    """List the rollouts that ended, newest first.
+
+    The column ROLLBACK says what `steersman rollback` takes to bring a revision back.
+    """
     from steersman.cli.commands import look
 
     _finish(context, namespace, lambda client: look.history(client, name, output))
@@ -205,12 +243,12 @@ def version() -> None:
     typer.echo(f"steersman {__version__}")
 
 
-def _act(action: Action, name: str, namespace: str | None, context: str | None, force: bool, no_wait: bool) -> None:
+def _act(asked: Request, name: str, namespace: str | None, context: str | None, force: bool, no_wait: bool) -> None:
     from steersman.cli.acting import ANSWER_WITHIN
     from steersman.cli.commands.act import act
 
     wait_for = 0.0 if no_wait else ANSWER_WITHIN
-    _finish(context, namespace, lambda client: act(client, name, action, force=force, wait_for=wait_for))
+    _finish(context, namespace, lambda client: act(client, name, asked, force=force, wait_for=wait_for))
 
 
 def _not_both(name: str | None, all_namespaces: bool) -> None:

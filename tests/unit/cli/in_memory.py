@@ -59,7 +59,7 @@ class InMemoryClient:
         manifest = await self.get(name)
         self.annotated.append(dict(annotations))
         manifest["metadata"].setdefault("annotations", {}).update(annotations)
-        action = str(annotations.get(ANNOTATION_ACTION))
+        action = str(annotations.get(ANNOTATION_ACTION))[:80]
         if action in self.answers:
             self._writes += 1
             manifest["status"]["action"] = {"action": action, "at": ago(-self._writes), "result": self.answers[action]}

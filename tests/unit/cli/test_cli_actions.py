@@ -34,8 +34,16 @@ PAUSED = samples.canary(status={"paused": True})
         ("promote", samples.blue_green(phase="PostPromotion")),
         ("promote", PAUSED),
         ("abort", samples.canary()),
+        ("promote", samples.at_step(5, stepAnalysis={"startedAt": samples.ago(5)})),
+        ("promote", samples.experiment()),
+        ("promote", samples.in_rollout(step=2, promoteRequested=True)),
         ("retry", samples.quarantined()),
+        ("retry", samples.rolled_back()),
+        ("rollback", samples.healthy()),
+        ("rollback", samples.canary()),
+        ("rollback", samples.rolled_back()),
         ("pause", samples.canary()),
+        ("pause", samples.canary(spec={"paused": True})),
         ("resume", PAUSED),
     ],
 )
@@ -59,14 +67,16 @@ def test_an_action_that_makes_sense_is_asked_for_and_its_result_printed(
         ("promote", samples.in_rollout(step=0), "does not wait for anybody", "steersman watch fraud"),
         ("promote", samples.in_rollout(step=2, gateOpen=True), "does not wait for anybody", "watch"),
         ("promote", samples.in_rollout(phase="Promoting", gateOpen=True), "is being promoted already", "watch"),
-        ("promote", samples.in_rollout(promoteRequested=True), "was asked for already", "watch"),
-        ("abort", samples.healthy(), "nothing to abort", "spec.model"),
+        ("promote", samples.in_rollout(step=2, fast=True), "is being promoted already", "watch"),
+        ("promote", samples.rolled_back(), "version 7 serves by a rollback", "steersman retry fraud -n risk"),
+        ("abort", samples.healthy(), "nothing to abort", "steersman rollback fraud -n risk"),
         ("abort", samples.in_rollout(phase="Aborting"), "is being aborted already", "watch"),
-        ("abort", samples.in_rollout(strategy="initial"), "no stable revision to go back to", "delete"),
+        ("abort", samples.first_revision(), "no stable revision to go back to", "delete"),
+        ("rollback", samples.first_revision(), "no revision has served yet", "delete"),
+        ("rollback", samples.healthy(status={"history": []}), "no earlier revision", "steersman history fraud -n risk"),
         ("retry", samples.healthy(), "nothing to retry", "steersman history fraud -n risk"),
         ("pause", samples.healthy(), "nothing to pause", "spec.paused"),
         ("pause", PAUSED, "paused already", "steersman resume fraud -n risk"),
-        ("pause", samples.canary(spec={"paused": True}), "paused by spec.paused already", "false"),
         ("resume", samples.healthy(), "nothing to resume", "steersman status fraud -n risk"),
         ("resume", samples.canary(), "the rollout is at a step that waits", "steersman promote fraud -n risk"),
         ("resume", samples.canary(spec={"paused": True}), "paused by spec.paused, not by hand", "set spec.paused"),
@@ -87,6 +97,56 @@ def test_an_action_that_makes_no_sense_is_refused_unless_forced(
     assert "--force" in second
     assert run(client, action, "fraud", "--force").out == f"fraud: {action} done: anyway\n"
     assert asked(client) == [action]
+
+
+@pytest.mark.parametrize(
+    ("words", "annotation"),
+    [
+        (["promote", "fraud", "--full"], "promote-full"),
+        (["rollback", "fraud"], "rollback"),
+        (["rollback", "fraud", "--to", "6"], "rollback:6"),
+        (["rollback", "fraud", "--to", "fraud-v6-99887766"], "rollback:fraud-v6-99887766"),
+    ],
+)
+def test_what_is_written_says_how_far_or_where_to(run: Run, words: list[str], annotation: str) -> None:
+    client = InMemoryClient(samples.canary())
+    client.answers[annotation] = "done: so be it"
+    assert run(client, *words).out == f"fraud: {annotation} done: so be it\n"
+    assert asked(client) == [annotation]
+
+
+@pytest.mark.parametrize(
+    ("to", "message", "hint"),
+    [
+        ("9", "no earlier revision 9 to roll back to", "--to takes one of: 6"),
+        ("7", "version 7 serves already", "--to takes one of: 6"),
+        ("fraud-v7-1a2b3c4d", "version 7 serves already", "--to takes one of: 6"),
+    ],
+)
+def test_a_rollback_to_what_never_served_says_what_did(run: Run, to: str, message: str, hint: str) -> None:
+    client = InMemoryClient(samples.healthy())
+    result = run(client, "rollback", "fraud", "--to", to)
+    assert result.code == 1
+    assert message in result.err
+    assert hint in result.err
+    assert asked(client) == []
+
+
+def test_promote_full_of_a_rollout_that_leaves_its_steps_out_already(run: Run) -> None:
+    client = InMemoryClient(samples.rolling_back())
+    assert "version 7 is promoted without steps already" in run(client, "promote", "fraud", "--full").err
+
+
+def test_what_the_operator_lists_as_possible_is_not_refused(run: Run) -> None:
+    client = InMemoryClient(samples.healthy(status={"actions": ["pause"]}))
+    client.answers["pause"] = "done: a newer operator can"
+    assert run(client, "pause", "fraud").code == 0
+
+
+def test_the_operator_records_the_beginning_of_a_long_word(run: Run) -> None:
+    client = InMemoryClient(samples.healthy())
+    client.answers["rollback:" + "9" * 71] = "ignored: no earlier revision"
+    assert "was ignored: no earlier revision" in run(client, "rollback", "fraud", "--force", "--to", "9" * 200).err
 
 
 def test_what_the_operator_ignored_is_an_error(run: Run) -> None:

@@ -1,10 +1,12 @@
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from steersman.api.conditions import Reason
+from steersman.api.traffic import PROVIDERS
 from steersman.cli.reading import read_model
 from steersman.cli.view import parse_events, render_status
 from steersman.cli.view.advice import advice
@@ -46,7 +48,7 @@ Traffic
 Rollout  Canary to version 8, for 2m20s
   ✓ start the candidate
   ✓ set weight 10 %
-  ▶ pause 5m              3m45s left
+  ▶ pause 5m  3m45s left
   ○ set weight 50 %
   ○ pause until promoted
   ○ promote: weight 100 %
@@ -54,7 +56,6 @@ Rollout  Canary to version 8, for 2m20s
 Analysis  in the background
   ✓ request-errors/errors  Pass         evidence 0.82   5 passed, last 4s ago
     failed: candidate 3/240 (1.25 %), stable 22/2160 (1.02 %)
-    the candidate fails no more often than stable
   ✓ latency/p99            Pass         value 0.183     4 passed, 1 inconclusive, last 4s ago
 
 Events
@@ -114,11 +115,142 @@ def test_an_unresolved_model_says_why_and_what_to_do() -> None:
     assert "Ready is" not in shown
 
 
+def section(shown: str, title: str) -> list[str]:
+    """The lines of one section, its head first."""
+    after = shown.split("\n" + title, 1)[1]
+    return [title + after.splitlines()[0], *after.split("\n\n")[0].splitlines()[1:]]
+
+
+def test_an_experiment_shows_the_baseline_and_both_analyses() -> None:
+    shown = status(samples.experiment(), 90)
+    assert section(shown, "Traffic") == [
+        "Traffic",
+        "  stable     fraud-v7-1a2b3c4d  3/3 pods  ████████████░░░░░░░░   60 %",
+        "  candidate  fraud-v8-5e6f7a8b  2/2 pods  ████░░░░░░░░░░░░░░░░   20 %",
+        "  baseline   fraud-v7-0a1b2c3d  2/2 pods  ████░░░░░░░░░░░░░░░░   20 %",
+        "  header route testers  x-group = beta or cookie plan = gold: to the candidate",
+        "  mirror                the candidate gets a copy of 50 % of the requests",
+        "  affinity              clients stay with the candidate by the cookie steersman-candidate",
+    ]
+    assert section(shown, "Analysis  of the experiment") == [
+        "Analysis  of the experiment",
+        "  ✓ latency/slow  Pass         evidence 0.4    3 passed, last 4s ago",
+        "    failed: candidate 5/480 (1.04 %), baseline 6/470 (1.28 %)",
+    ]
+    assert "Analysis  in the background" in shown
+
+
+def test_trouble_of_the_pods_needs_attention_although_the_rollout_goes_on() -> None:
+    shown = status(samples.trouble(), 300)
+    assert section(shown, "Needs attention") == [
+        "Needs attention",
+        "  ! Unschedulable",
+        "    → make room for the pods or ask for less in spec.runtime.resources: "
+        "kubectl describe pods -n risk -l steersman.dev/revision=fraud-v8-5e6f7a8b",
+    ]
+    assert shown.count("3 Insufficient nvidia.com/gpu") == 1
+
+
+def test_a_rollout_that_is_not_its_turn_says_what_it_waits_for() -> None:
+    shown = status(samples.waits_for_a_slot(), 200)
+    assert shown.splitlines()[1].endswith("2 rollouts are under way in namespace risk: limit 2")
+    assert "? Progressing is Unknown: RolloutLimitReached" in shown
+    assert "→ wait: it begins by itself when another rollout ends" in shown
+
+
+def test_the_watch_after_a_promotion_says_how_long_and_who_would_come_back() -> None:
+    shown = status(samples.watched())
+    assert "warm    fraud-v7-1a2b3c4d            kept for 52m00s         0 %" in shown
+    assert section(shown, "Watch")[0] == "Watch  for another 52m00s; version 7 comes back if it gets worse"
+    assert "failed: since the promotion 30/24000 (0.125 %), the old revision before 4/6000 (0.0667 %)" in shown
+    assert "Needs attention" not in shown
+
+
+def test_a_rollback_says_what_serves_instead_of_what_and_the_way_forward() -> None:
+    shown = status(samples.rolled_back(), 200)
+    assert section(shown, "Rollback") == [
+        "Rollback  for 5m",
+        "  version 7 (fraud-v7-1a2b3c4d) serves instead of fraud-v8-5e6f7a8b: RollbackRequested",
+        "  → it stays so until the alias names another version or the spec changes; "
+        "to go forward again: steersman retry fraud -n risk",
+    ]
+    assert "Needs attention" not in shown
+
+
+def test_a_regression_is_one_section_of_rollback_and_quarantine() -> None:
+    shown = status(samples.rolled_back("RegressionAfterPromotion"), 200)
+    assert "Quarantine" not in shown
+    assert "  fraud-v8-5e6f7a8b is quarantined" in section(shown, "Rollback")
+    assert shown.count("got worse after its promotion") == 1
+
+
+def test_a_rollback_on_its_way_has_no_steps() -> None:
+    shown = status(samples.rolling_back(), 200)
+    assert "Rollout  Rollback to version 7, without steps, for 12s" in shown
+    assert "version 7 (fraud-v7-1a2b3c4d) is to serve instead of fraud-v8-5e6f7a8b: RollbackRequested" in shown
+    assert "Analysis" not in shown
+
+
+def test_an_abort_under_way_needs_no_advice_yet() -> None:
+    assert "Needs attention" not in status(samples.giving_back())
+
+
+@pytest.mark.parametrize(
+    ("rollout", "note"),
+    [
+        ({"fast": True, "step": 0}, "Canary to version 8, without steps, for 2m20s"),
+        ({"fast": True, "step": 2}, "Canary to version 8, without the remaining steps, for 2m20s"),
+        ({"fast": True, "strategy": "initial"}, "First rollout to version 8, for 2m20s"),
+    ],
+)
+def test_what_leaves_steps_out_says_so(rollout: dict[str, Any], note: str) -> None:
+    assert f"Rollout  {note}" in status(samples.in_rollout(**rollout))
+
+
+@pytest.mark.parametrize(
+    ("traffic", "route", "described"),
+    [
+        ({"service": {}}, "Service fraud", "service fraud"),
+        (
+            {"istio": {"hosts": ["a.example", "b.example"]}},
+            "VirtualService fraud for a.example, b.example",
+            "virtualservice",
+        ),
+        ({"nginx": {"hosts": ["a.example"]}}, "Ingress fraud of class nginx for a.example", "ingress fraud"),
+        ({"traefik": {"hosts": ["a.example"]}}, "IngressRoute fraud for a.example", "ingressroute fraud"),
+        ({"contour": {"fqdn": "a.example"}}, "HTTPProxy fraud for a.example", "httpproxy fraud"),
+        ({"linkerd": {}}, "HTTPRoute fraud in Linkerd's mesh", "httproute fraud"),
+        ({"alb": {}}, "Ingress fraud of class alb", "ingress fraud"),
+        ({"apisix": {"hosts": ["a.example"]}}, "ApisixRoute fraud of class apisix for a.example", "apisixroute fraud"),
+        ({"kong": {"parentRefs": [{"name": "kong"}]}}, "HTTPRoute fraud on Gateway kong", "httproute fraud"),
+        ({"gatewayAPI": {"adopt": {"name": "shop"}}}, "HTTPRoute shop, adopted", "httproute shop"),
+        (
+            {"gatewayAPI": {"kind": "GRPCRoute", "parentRefs": [{"name": "gw"}]}},
+            "GRPCRoute fraud on Gateway gw",
+            "grpcroute fraud",
+        ),
+    ],
+)
+def test_the_route_of_each_provider(traffic: dict[str, Any], route: str, described: str) -> None:
+    manifest = samples.canary()
+    manifest["spec"]["traffic"] = traffic
+    manifest["status"]["conditions"] = [condition("TrafficRouted", "False", "RouteNotAccepted", "no")]
+    shown = status(manifest, 120)
+    assert f"Route     {route}\n" in shown
+    assert f"kubectl describe {described}" in shown
+
+
+def test_every_provider_has_a_route_in_words() -> None:
+    named = {"istio", "nginx", "traefik", "contour", "linkerd", "alb", "apisix", "kong", "gatewayAPI", "service"}
+    assert set(PROVIDERS) == named
+
+
 FINE = {
     "Accepted", "Resolved", "Resolving", "RolloutStarted", "RolloutProgressing", "WeightSet", "Resumed",
     "AwaitingAnalysis", "Promoted", "RolloutComplete", "RolloutCancelled", "RolloutSuperseded", "RolledBack", "ScaledDown",
     "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
-    "NoStableRevision", "Reachable",
+    "NoStableRevision", "Reachable", "HeaderRouteSet", "MirrorSet", "ScaleSet", "ExperimentStarted", "ExperimentEnded",
+    "PrePulling", "WatchStarted", "WatchEnded",
 }  # fmt: skip
 
 
@@ -157,15 +289,28 @@ def test_a_route_that_lags_behind_is_said() -> None:
     assert "→ see why the gateway refuses it: kubectl describe httproute fraud -n risk" in shown
 
 
+def test_a_route_on_its_way_needs_no_attention_before_half_a_minute() -> None:
+    manifest = samples.canary()
+    pending = condition("TrafficRouted", "False", "WeightsPending", "not there yet")
+    manifest["status"]["conditions"] = [pending | {"lastTransitionTime": ago(29)}]
+    assert "Needs attention" not in status(manifest)
+    manifest["status"]["conditions"] = [pending | {"lastTransitionTime": ago(31)}]
+    assert "✗ TrafficRouted is False: WeightsPending" in status(manifest)
+
+
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("name", ["canary", "quarantined", "blue_green", "unresolved", "healthy"])
-def test_nothing_is_wider_than_the_terminal(name: str, width: int) -> None:
-    shown = status(getattr(samples, name)(), width, samples.EVENTS)
+@pytest.mark.parametrize("sample", samples.EVERY_STATE)
+def test_nothing_is_wider_than_the_terminal(sample: Callable[[], samples.Manifest], width: int) -> None:
+    shown = status(sample(), width, samples.EVENTS)
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown
 
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07[red]evil[/red]\u202e\r\nline"
+
+
+def _hostile(rollback: samples.Manifest) -> samples.Manifest:
+    return rollback | {"revision": HOSTILE, "version": HOSTILE, "insteadOf": HOSTILE, "message": HOSTILE + "!"}
 
 
 @pytest.mark.parametrize("width", [80, 1000])
@@ -189,6 +334,12 @@ def test_hostile_strings_reach_the_terminal_as_plain_text(width: int) -> None:
     shown = text(render_status(md, NOW, events), width)
     shown += text(render_table([md], NOW, namespaces=True, wide=True), width) + text(render_history(md, NOW), width)
     shown += change_line(md, NOW)
+    beside = samples.experiment()
+    beside["status"]["rollout"]["experiment"]["baseline"]["name"] = HOSTILE
+    beside["status"]["rollout"]["headerRoutes"][0]["match"][0]["headers"][0]["exact"] = "\u202eevil"
+    beside["status"]["rollback"] = _hostile(samples.rolled_back()["status"]["rollback"])
+    beside["status"]["watch"] = samples.watched()["status"]["watch"] | {"previousVersion": HOSTILE}
+    shown += text(render_status(read_model(beside)[0], NOW), width) + change_line(read_model(beside)[0], NOW)
     assert not any(character in shown for character in "\x1b\x07\r\u202e")
     assert "title" not in shown
     if width == 1000:
@@ -229,11 +380,28 @@ def test_history_lists_each_rollout() -> None:
         "REASON",
         "STARTED",
         "DURATION",
+        "ROLLBACK",
         "MESSAGE",
     ]
     assert len(lines) == 4
     assert lines[1].split("  ")[0] == "fraud-v8-5e6f7a8b"
-    assert "Aborted   AnalysisFailed  2m20s ago  100s" in lines[1]
+    assert "Aborted   AnalysisFailed  2m20s ago  100s      -           request-errors" in lines[1]
+
+
+def test_history_says_what_each_revision_takes_to_be_rolled_back_to() -> None:
+    manifest = samples.rolled_back()
+    manifest["status"]["history"][3] |= {"version": "8"}  # another configuration of version 8
+    lines = text(render_history(read_model(manifest)[0], NOW), 300).splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [
+        "fraud-v7-1a2b3c4d",
+        "fraud-v8-5e6f7a8b",
+        "fraud-v7-1a2b3c4d",
+        "fraud-v6-99887766",
+    ]
+    assert "serves now" in lines[0]
+    assert "--to 8 " in lines[1]
+    assert "--to" not in lines[2] and "serves now" not in lines[2]
+    assert "--to fraud-v6-99887766" in lines[3]
 
 
 @pytest.mark.parametrize(("weight", "filled"), [(0, 0), (1, 1), (10, 2), (50, 10), (99, 19), (100, 20)])
@@ -283,3 +451,15 @@ def test_a_change_is_one_line_and_measurements_alone_are_none() -> None:
     assert summary(read_model(measured)[0]) == summary(md)
     measured["status"]["rollout"]["analysis"]["metrics"][0]["phase"] = "Fail"
     assert "request-errors/errors=Fail" in summary(read_model(measured)[0])
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (samples.experiment(), "rollout=Stepping header-routes=testers mirror=50% baseline=fraud-v7-0a1b2c3d -"),
+        (samples.rolling_back(), "rollout=Starting fast rollback=7 instead-of=fraud-v8-5e6f7a8b -"),
+        (samples.watched(), "ready=3/3 watching=fraud-v8-5e6f7a8b -"),
+    ],
+)
+def test_a_change_tells_what_is_apart_from_the_weights(manifest: samples.Manifest, words: str) -> None:
+    assert words in summary(read_model(manifest)[0])

@@ -16,7 +16,16 @@ STAGE_NAMES = {
     AnalysisStage.BACKGROUND: "in the background",
     AnalysisStage.PRE_PROMOTION: "before promotion",
     AnalysisStage.POST_PROMOTION: "after promotion",
+    AnalysisStage.STEP: "of this step",
+    AnalysisStage.EXPERIMENT: "of the experiment",
+    AnalysisStage.WATCH: "of the watch",
 }
+_SIDES = {
+    AnalysisStage.POST_PROMOTION: ("candidate", "stable before the switch"),
+    AnalysisStage.EXPERIMENT: ("candidate", "baseline"),
+    AnalysisStage.WATCH: ("since the promotion", "the old revision before"),
+}
+"""What the numbers of a sequential judge are of, where it is not the candidate and stable at the same time."""
 RESULT_STYLES = {
     MeasurementPhase.PASS: ("✓", "green"),
     MeasurementPhase.FAIL: ("✗", "red"),
@@ -31,10 +40,11 @@ def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
     if not analysis.metrics:
         return Text("no metric has been looked at yet", style="dim")
     width = max(len(clean(metric.name, LONGEST_NAME)) for metric in analysis.metrics)
-    return Group(*(_metric(metric, width, now) for metric in analysis.metrics))
+    sides = _SIDES.get(analysis.stage, ("candidate", "stable"))
+    return Group(*(_metric(metric, sides, width, now) for metric in analysis.metrics))
 
 
-def _metric(metric: MetricStatus, width: int, now: float) -> RenderableType:
+def _metric(metric: MetricStatus, sides: tuple[str, str], width: int, now: float) -> RenderableType:
     marker, style = RESULT_STYLES[metric.phase]
     value = _value(metric)
     looked = f", last {human_duration(now - metric.last_look_at)} ago" if metric.last_look_at else ""
@@ -50,9 +60,11 @@ def _metric(metric: MetricStatus, width: int, now: float) -> RenderableType:
         _looks(metric) + looked,
     )
     lines: list[RenderableType] = [head]
-    if metric.sequential is not None:
-        lines.append(Padding(Text(_rates(metric.sequential)), (0, 0, 0, 2)))
-    if metric.message:
+    rates = _rates(metric.sequential, sides) if metric.sequential is not None else ""
+    if rates:
+        lines.append(Padding(Text(rates), (0, 0, 0, 2)))
+    # What a sequential judge says of a look that passed are the numbers above.
+    if metric.message and not (metric.sequential is not None and metric.phase is MeasurementPhase.PASS):
         lines.append(Padding(plain(metric.message, style="dim"), (0, 0, 0, 2)))
     return Group(*lines)
 
@@ -78,11 +90,16 @@ def _value(metric: MetricStatus) -> str:
     return f"value {number(latest.value)}"
 
 
-def _rates(judge: SequentialStatus) -> str:
-    """The numbers behind the evidence."""
-    candidate = _failures(judge.candidate_failures, judge.candidate_requests)
-    stable = _failures(judge.stable_failures, judge.stable_requests)
-    return f"failed: candidate {candidate}, stable {stable}"
+def _rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
+    """The numbers behind the evidence; empty while there are none."""
+    here, there = sides
+    failures, requests = judge.stable_failures, judge.stable_requests
+    if judge.reference_requests is not None:
+        failures, requests = judge.reference_failures or 0.0, judge.reference_requests
+    if not judge.candidate_requests and not requests:
+        return ""
+    ours = _failures(judge.candidate_failures, judge.candidate_requests)
+    return f"failed: {here} {ours}, {there} {_failures(failures, requests)}"
 
 
 def _failures(failures: float, requests: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steersman.api.meta import format_timestamp
 from steersman.api.modeldeployment import ModelDeployment
-from steersman.api.status import MeasurementPhase
+from steersman.api.status import AnalysisStatus, MeasurementPhase, RolloutStatus
 from steersman.cli.view.health import observed
 from steersman.cli.view.text import clean
 
@@ -23,20 +23,39 @@ def summary(md: ModelDeployment) -> str:
         parts.append(f"step={clean(status.step)}")
     if status.ready:
         parts.append(f"ready={clean(status.ready)}")
-    rollout = status.rollout
-    if rollout is not None:
-        parts.append(f"rollout={rollout.phase.value}")
-        if rollout.analysis is not None:
-            parts += [
-                f"{clean(metric.name)}={metric.phase.value}"
-                for metric in rollout.analysis.metrics
-                if metric.phase is not MeasurementPhase.PASS
-            ]
+    if status.rollout is not None:
+        parts += _rollout(status.rollout)
+    if status.watch is not None:
+        parts += [f"watching={clean(status.watch.revision)}", *_troubled(status.watch.analysis)]
+    if status.rollback is not None:
+        parts.append(f"rollback={clean(status.rollback.version)} instead-of={clean(status.rollback.instead_of)}")
     if status.quarantine is not None:
         parts.append(f"quarantined={clean(status.quarantine.version)}")
     if clean(status.message):
         parts.append(f"- {clean(status.message)}")
     return " ".join(parts)
+
+
+def _rollout(rollout: RolloutStatus) -> list[str]:
+    parts = [f"rollout={rollout.phase.value}"]
+    if rollout.fast:
+        parts.append("fast")
+    if rollout.header_routes:
+        parts.append("header-routes=" + ",".join(clean(route.name) for route in rollout.header_routes))
+    if rollout.mirror:
+        parts.append(f"mirror={rollout.mirror}%")
+    if rollout.experiment is not None:
+        parts.append(f"baseline={clean(rollout.experiment.baseline.name)}")
+    return [*parts, *_troubled(rollout.step_analysis), *_troubled(rollout.analysis)]
+
+
+def _troubled(analysis: AnalysisStatus | None) -> list[str]:
+    """The metrics whose latest look did not pass."""
+    return [
+        f"{clean(metric.name)}={metric.phase.value}"
+        for metric in (analysis.metrics if analysis is not None else ())
+        if metric.phase is not MeasurementPhase.PASS
+    ]
 
 
 def change_line(md: ModelDeployment, now: float) -> str:

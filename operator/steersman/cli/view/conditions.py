@@ -8,6 +8,7 @@ from rich.text import Text
 
 from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from steersman.api.modeldeployment import ModelDeployment
+from steersman.api.status import RolloutPhase
 from steersman.cli.view.advice import advice
 from steersman.cli.view.text import clean, human_duration, plain
 
@@ -17,11 +18,19 @@ _REST = {
     Reason.ROLLOUT_CANCELLED,
     Reason.ROLLOUT_SUPERSEDED,
     Reason.NO_ANALYSIS,
+    Reason.AWAITING_ANALYSIS,
+    Reason.NO_STABLE_REVISION,
 }
-"""Reasons of conditions that are not True although all is well."""
+"""Reasons of conditions that are not True although all is well, or that say nothing which the steps do not say."""
+PATIENCE = 30.0
+"""Seconds that a route may take to carry new weights before it is worth a word."""
 
+_TROUBLE = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING}
+"""Reasons that are no good news although the condition is True: a rollout goes on, but its pods do not come."""
+_SUMS = {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED}
+"""Conditions that say again what others say."""
 
-_QUARANTINED = {
+_SET_BACK = {
     Reason.QUARANTINED,
     Reason.ROLLOUT_ABORTED,
     Reason.ROLLED_BACK,
@@ -30,29 +39,36 @@ _QUARANTINED = {
     Reason.PROGRESS_DEADLINE_EXCEEDED,
     Reason.CANDIDATE_UNAVAILABLE,
     Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
+    Reason.ROLLBACK_REQUESTED,
+    Reason.REGRESSION,
 }
-"""Reasons that say again, once no rollout is under way, what the quarantine says."""
+"""Reasons that say again, once no rollout is under way, what the quarantine or the rollback says."""
 
 
-def troubles(md: ModelDeployment) -> list[Condition]:
-    """The conditions that say that something is not as it should be.
+def troubles(md: ModelDeployment, now: float) -> list[Condition]:
+    """The conditions that say that something is not as it should be, each trouble once.
 
-    Ready only sums up the others: it is left out while another says why, or a rollout or a quarantine does.
+    Ready only sums up the others: it is left out while another says why, or a rollout, a quarantine or a rollback does.
     """
-    told = _QUARANTINED if md.status.quarantine is not None and md.status.rollout is None else set()
-    wrong = [
-        condition
-        for condition in md.status.conditions
-        if condition.status is not ConditionStatus.TRUE
-        and condition.reason not in _REST
-        and condition.reason not in told
-        and condition.type is not ConditionType.READY
-    ]
-    if wrong or md.status.rollout is not None or told:
-        return wrong
+    status = md.status
+    told: set[Reason] = set()
+    if status.rollout is not None:
+        told = {Reason.ROLLOUT_ABORTED} if status.rollout.phase is RolloutPhase.ABORTING else told
+    elif status.quarantine is not None or status.rollback is not None:
+        told = _SET_BACK
+    wrong: dict[tuple[Reason, str], Condition] = {}
+    for condition in status.conditions:
+        if condition.type in _SUMS or condition.reason in _REST or condition.reason in told:
+            continue
+        if condition.reason is Reason.WEIGHTS_PENDING and now < condition.last_transition_time + PATIENCE:
+            continue
+        if condition.status is not ConditionStatus.TRUE or condition.reason in _TROUBLE:
+            wrong.setdefault((condition.reason, condition.message), condition)
+    if wrong or status.rollout is not None or told:
+        return list(wrong.values())
     return [
         condition
-        for condition in md.status.conditions
+        for condition in status.conditions
         if condition.type is ConditionType.READY and condition.status is not ConditionStatus.TRUE
     ]
 
@@ -60,19 +76,24 @@ def troubles(md: ModelDeployment) -> list[Condition]:
 def render_conditions(md: ModelDeployment, now: float) -> RenderableType | None:
     """The conditions that are not fine; None when all are."""
     blocks: list[RenderableType] = []
-    for condition in troubles(md):
-        marker, style = ("✗", "red") if condition.status is ConditionStatus.FALSE else ("?", "yellow")
-        since = human_duration(now - condition.last_transition_time)
-        blocks.append(
-            Text.assemble(
-                (f"{marker} {condition.type.value} is {condition.status.value}: ", style),
-                (condition.reason.value, "bold"),
-                (f"  for {since}", "dim"),
-            )
-        )
-        if clean(condition.message):
+    for condition in troubles(md, now):
+        blocks.append(_headline(condition, now))
+        # The head has shown the status' message already.
+        if clean(condition.message) and condition.message != md.status.message:
             blocks.append(Padding(plain(condition.message), (0, 0, 0, 2)))
         hint = advice(condition.reason, md)
         if hint:
             blocks.append(Padding(Text(f"→ {hint}", style="cyan"), (0, 0, 0, 2)))
     return Group(*blocks) if blocks else None
+
+
+def _headline(condition: Condition, now: float) -> Text:
+    if condition.status is ConditionStatus.TRUE:
+        # How long it has been True says nothing of how long there has been trouble.
+        return Text.assemble(("! ", "yellow"), (condition.reason.value, "bold"))
+    marker, style = ("✗", "red") if condition.status is ConditionStatus.FALSE else ("?", "yellow")
+    return Text.assemble(
+        (f"{marker} {condition.type.value} is {condition.status.value}: ", style),
+        (condition.reason.value, "bold"),
+        (f"  for {human_duration(now - condition.last_transition_time)}", "dim"),
+    )

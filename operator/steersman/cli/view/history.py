@@ -7,6 +7,7 @@ from rich.text import Text
 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import Outcome
+from steersman.cli.earlier import ways_back
 from steersman.cli.view.text import LONGEST_CELL, clean, human_duration, plain
 
 OUTCOME_STYLES = {
@@ -18,11 +19,25 @@ OUTCOME_STYLES = {
 
 
 def render_history(md: ModelDeployment, now: float) -> Table:
-    """One line per rollout, newest first."""
+    """One line per rollout, newest first; of each revision the latest promotion says how to roll back to it."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for header in ("REVISION", "VERSION", "STRATEGY", "OUTCOME", "REASON", "STARTED", "DURATION", "MESSAGE"):
+    for header in (
+        "REVISION",
+        "VERSION",
+        "STRATEGY",
+        "OUTCOME",
+        "REASON",
+        "STARTED",
+        "DURATION",
+        "ROLLBACK",
+        "MESSAGE",
+    ):
         table.add_column(header, no_wrap=True)
+    back = {revision: Text(f"--to {clean(word)}", style="cyan") for revision, word in ways_back(md.status).items()}
+    if md.status.stable is not None:
+        back[md.status.stable.name] = Text("serves now", style="green")
     for entry in md.status.history:
+        promoted = entry.outcome is Outcome.PROMOTED
         table.add_row(
             plain(entry.revision),
             plain(entry.version),
@@ -31,6 +46,7 @@ def render_history(md: ModelDeployment, now: float) -> Table:
             plain(entry.reason),
             f"{human_duration(now - entry.started_at)} ago",
             human_duration(entry.ended_at - entry.started_at),
+            back.pop(entry.revision, Text("-", style="dim")) if promoted else Text("-", style="dim"),
             Text(clean(entry.message, LONGEST_CELL)),
         )
     return table

@@ -9,18 +9,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from steersman.api.conditions import Reason
 from steersman.api.modeldeployment import ModelDeployment
-from steersman.api.status import Outcome, RolloutPhase, StrategyName
-from steersman.cli.view.advice import advice
+from steersman.api.status import Outcome, Quarantine, RollbackStatus, RolloutPhase, RolloutStatus, StrategyName
 from steersman.cli.view.analysis import STAGE_NAMES, render_analysis
 from steersman.cli.view.conditions import render_conditions
 from steersman.cli.view.events import EventLine, render_events
 from steersman.cli.view.health import PHASE_STYLES, observed
 from steersman.cli.view.history import OUTCOME_STYLES
+from steersman.cli.view.route import route
+from steersman.cli.view.setbacks import render_quarantine, render_rollback, render_watch, watch_note
 from steersman.cli.view.steps import StepState, step_lines
 from steersman.cli.view.text import clean, human_duration, plain
-from steersman.cli.view.traffic import render_traffic, route
+from steersman.cli.view.traffic import render_traffic
 
 STRATEGY_NAMES = {
     StrategyName.INITIAL: "First rollout",
@@ -31,6 +31,7 @@ _STEP_STYLES = {
     StepState.DONE: "green",
     StepState.CURRENT: "bold cyan",
     StepState.NEXT: "dim",
+    StepState.LEFT_OUT: "dim",
     StepState.FAILED: "magenta",
 }
 
@@ -42,13 +43,16 @@ RECENT = 3600.0
 def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] = ()) -> RenderableType:
     """Everything that is known about a ModelDeployment. `now` in seconds since the epoch, events newest first."""
     conditions = render_conditions(md, now)
+    watch, rollback, quarantine = render_watch(md, now), render_rollback(md), render_quarantine(md)
     sections = (
         _head(md, now),
         _section("Traffic", render_traffic(md, now)),
         _rollout(md, now),
-        _quarantine(md, now),
+        _section("Rollback", rollback, _since(now, md.status.rollback)) if rollback is not None else None,
+        _section("Quarantine", quarantine, _since(now, md.status.quarantine)) if quarantine is not None else None,
         _section("Needs attention", conditions) if conditions is not None else None,
-        _analysis(md, now),
+        _section("Watch", watch, watch_note(md, now)) if watch is not None else None,
+        *_analyses(md, now),
         _last_rollout(md, now),
         _section("Events", render_events(events, now)) if events else None,
     )
@@ -139,13 +143,24 @@ def _rollout(md: ModelDeployment, now: float) -> RenderableType | None:
         return None
     steps = Table.grid(padding=(0, 1, 0, 0))
     steps.add_column(no_wrap=True)
-    steps.add_column(no_wrap=True)
     steps.add_column(overflow="fold")
     for line in step_lines(md, now):
         style = _STEP_STYLES[line.state]
-        steps.add_row(Text(line.state.value, style=style), Text(clean(line.label), style=style), plain(line.detail))
-    note = f"{STRATEGY_NAMES[rollout.strategy]} to version {clean(rollout.version)}, for {human_duration(now - rollout.started_at)}"
-    return _section("Rollout", steps, note)
+        words = Text(clean(line.label), style=style)
+        if clean(line.detail):
+            words = Text.assemble(words, "  ", plain(line.detail))
+        steps.add_row(Text(line.state.value, style=style), words)
+    return _section("Rollout", steps, f"{_kind_of(md, rollout)}, for {human_duration(now - rollout.started_at)}")
+
+
+def _kind_of(md: ModelDeployment, rollout: RolloutStatus) -> str:
+    version, rollback = clean(rollout.version), md.status.rollback
+    if rollback is not None and rollback.revision == rollout.revision:
+        return f"Rollback to version {version}, without steps"
+    kind = f"{STRATEGY_NAMES[rollout.strategy]} to version {version}"
+    if not rollout.fast or rollout.strategy is StrategyName.INITIAL:
+        return kind
+    return kind + (", without steps" if rollout.step == 0 else ", without the remaining steps")
 
 
 def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
@@ -158,54 +173,32 @@ def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
         f" {human_duration(now - last.ended_at)} ago, took {human_duration(last.ended_at - last.started_at)}",
     )
     body: list[RenderableType] = [outcome]
-    quarantine = md.status.quarantine
-    if clean(last.message) and not (quarantine and quarantine.message == last.message):
+    told = [what.message for what in (md.status.quarantine, md.status.rollback) if what is not None]
+    if clean(last.message) and last.message not in told:
         body.append(plain(last.message, style="dim"))
     return _section("Last rollout", Group(*body))
 
 
-def _analysis(md: ModelDeployment, now: float) -> RenderableType | None:
-    rollout = md.status.rollout
+def _analyses(md: ModelDeployment, now: float) -> list[RenderableType]:
+    """The rollout's own and its current step's; of a rollout that failed, the one that decided."""
+    rollout, status = md.status.rollout, md.status
     if rollout is None:
-        last, history = md.status.last_analysis, md.status.history
-        if last is None or (history and history[0].outcome is Outcome.PROMOTED):
-            return None
-        return _section("Analysis", render_analysis(last, now), "of the last rollout")
-    if rollout.analysis is None:
+        failed = status.quarantine is not None or (status.history and status.history[0].outcome is not Outcome.PROMOTED)
+        if status.last_analysis is None or not failed:
+            return []
+        return [_section("Analysis", render_analysis(status.last_analysis, now), "of the last rollout")]
+    if rollout.analysis is None and rollout.step_analysis is None:
         names = [template.name for template in md.spec.analysis.templates]
-        if not names or rollout.strategy is StrategyName.INITIAL or rollout.phase is not RolloutPhase.STARTING:
-            return None
-        return _section("Analysis", Text("starts with the first request", style="dim"), clean(", ".join(names)))
-    return _section("Analysis", render_analysis(rollout.analysis, now), STAGE_NAMES[rollout.analysis.stage])
-
-
-def _quarantine(md: ModelDeployment, now: float) -> RenderableType | None:
-    quarantine = md.status.quarantine
-    if quarantine is None:
-        return None
-    name, namespace = clean(md.metadata.get("name", "")), clean(md.metadata.get("namespace", ""))
-    selector = md.spec.model
-    other = "the alias" if selector.alias else "the tags" if selector.tags else "spec.model.version"
-    body: list[RenderableType] = [
-        Text.assemble(
-            (f"version {clean(quarantine.version)}", "bold red"),
-            f" ({clean(quarantine.revision)}): ",
-            (clean(quarantine.reason), "bold"),
-        )
+        soon = rollout.phase is RolloutPhase.STARTING and rollout.strategy is not StrategyName.INITIAL
+        if not names or not soon or rollout.fast:
+            return []
+        return [_section("Analysis", Text("starts with the first request", style="dim"), clean(", ".join(names)))]
+    return [
+        _section("Analysis", render_analysis(analysis, now), STAGE_NAMES[analysis.stage])
+        for analysis in (rollout.step_analysis, rollout.analysis)
+        if analysis is not None
     ]
-    if clean(quarantine.message):
-        body.append(plain(quarantine.message))
-    try:
-        hint = advice(Reason(quarantine.reason), md)
-    except ValueError:
-        hint = ""
-    if hint and "steersman retry" not in hint:
-        body.append(Text(f"→ {hint}", style="cyan"))
-    body.append(
-        Text(
-            f"→ it is not tried again until {other} names another version, the spec changes, "
-            f"or you say: steersman retry {name} -n {namespace}",
-            style="cyan",
-        )
-    )
-    return _section("Quarantine", Group(*body), f"for {human_duration(now - quarantine.since)}")
+
+
+def _since(now: float, what: Quarantine | RollbackStatus | None) -> str:
+    return f"for {human_duration(now - what.since)}" if what is not None else ""

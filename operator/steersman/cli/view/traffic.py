@@ -1,4 +1,4 @@
-"""Who serves: the revisions with their pods and their shares of the traffic."""
+"""Who serves: the revisions with their pods and their shares of the traffic, and what is sent apart from the shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rich.text import Text
 from steersman.api.conditions import ConditionStatus, ConditionType
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import RevisionStatus, StrategyName
-from steersman.cli.view.text import clean, countdown, plain
+from steersman.cli.view.step_words import matches
+from steersman.cli.view.text import countdown, plain
 
 BAR_WIDTH = 20
 
@@ -23,7 +24,7 @@ def weight_bar(weight: int, style: str, width: int = BAR_WIDTH) -> Text:
 
 
 def render_traffic(md: ModelDeployment, now: float) -> RenderableType:
-    """Stable, candidate and retiring revisions."""
+    """Stable, candidate, an experiment's baseline and retiring revisions; header routes, mirror and affinity in force."""
     status = md.status
     weights = {share.revision: share.weight for share in status.weights}
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -32,13 +33,7 @@ def render_traffic(md: ModelDeployment, now: float) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    blue_green = status.rollout is not None and status.rollout.strategy is StrategyName.BLUE_GREEN
-    for role, revision, style in (
-        ("active" if blue_green else "stable", status.stable, "green"),
-        ("preview" if blue_green else "candidate", status.candidate, "cyan"),
-    ):
-        if revision is None:
-            continue
+    for role, revision, style in _serving(md):
         weight = weights.get(revision.name, 0)
         table.add_row(
             Text(role, style=style),
@@ -47,16 +42,56 @@ def render_traffic(md: ModelDeployment, now: float) -> RenderableType:
             weight_bar(weight, style),
             Text(f"{weight:>3} %", style="bold"),
         )
+    warm = status.watch.previous if status.watch is not None else ""
     for retiring in status.retiring:
         left = retiring.scale_down_at - now
-        when = f"pods go in {countdown(left)}" if left > 0 else "pods go now"
+        if retiring.revision == warm:
+            role, when = "warm", f"kept for {countdown(left)}"
+        else:
+            role, when = "retiring", f"pods go in {countdown(left)}" if left > 0 else "pods go now"
         table.add_row(
-            Text("retiring", style="dim"), plain(retiring.revision), Text(""), Text(when, style="dim"), Text("  0 %")
+            Text(role, style="dim"), plain(retiring.revision), Text(""), Text(when, style="dim"), Text("  0 %")
         )
     lines: list[RenderableType] = [table] if table.row_count else [Text("nothing serves yet", style="yellow")]
+    apart = _apart(md)
+    if apart is not None:
+        lines.append(apart)
     if table.row_count and not _applied(md):
         lines.append(Text("the route does not carry these weights yet", style="yellow"))
     return Group(*lines)
+
+
+def _serving(md: ModelDeployment) -> list[tuple[str, RevisionStatus, str]]:
+    """Role, revision and colour of all that take part in the split."""
+    status = md.status
+    rollout = status.rollout
+    blue_green = rollout is not None and rollout.strategy is StrategyName.BLUE_GREEN
+    experiment = rollout.experiment if rollout is not None else None
+    found = (
+        ("active" if blue_green else "stable", status.stable, "green"),
+        ("preview" if blue_green else "candidate", status.candidate, "cyan"),
+        ("baseline", experiment.baseline if experiment is not None else None, "blue"),
+    )
+    return [(role, revision, style) for role, revision, style in found if revision is not None]
+
+
+def _apart(md: ModelDeployment) -> RenderableType | None:
+    """Requests that the candidate gets whatever the weights; None when there are none."""
+    rollout, canary = md.status.rollout, md.spec.strategy.canary
+    if rollout is None:
+        return None
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(no_wrap=True, style="cyan")
+    facts.add_column(overflow="fold")
+    for route in rollout.header_routes:
+        facts.add_row(plain(f"header route {route.name}"), plain(f"{matches(route.match)}: to the candidate"))
+    if rollout.mirror:
+        share = "every request" if rollout.mirror == 100 else f"{rollout.mirror} % of the requests"
+        facts.add_row("mirror", f"the candidate gets a copy of {share}")
+    affinity = canary.session_affinity if canary is not None else None
+    if affinity is not None and 0 < md.status.candidate_weight < 100:
+        facts.add_row("affinity", plain(f"clients stay with the candidate by the cookie {affinity.cookie_name}"))
+    return facts if facts.row_count else None
 
 
 def _pods(revision: RevisionStatus) -> Text:
@@ -71,17 +106,3 @@ def _applied(md: ModelDeployment) -> bool:
         for condition in md.status.conditions
         if condition.type is ConditionType.TRAFFIC_ROUTED
     )
-
-
-def route(md: ModelDeployment) -> str:
-    """How requests come in, in words."""
-    gateway = md.spec.traffic.gateway_api
-    name = clean(md.metadata.get("name", ""))
-    if gateway is None:
-        return f"Service {name}"
-    parents = ", ".join(
-        "/".join(part for part in (clean(parent.namespace or ""), clean(parent.name)) if part)
-        for parent in gateway.parent_refs
-    )
-    hosts = ", ".join(clean(host) for host in gateway.hostnames)
-    return f"HTTPRoute {name} on Gateway {parents}" + (f" for {hosts}" if hosts else "")
