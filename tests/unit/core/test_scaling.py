@@ -34,7 +34,7 @@ def test_stable_is_scaled_to_its_share() -> None:
     world.run(60)
     assert world.status.stable is not None and world.status.stable.version == "2"
     assert world.replicas(world.stable) == 8
-    assert world.broken_promises == []
+    assert world.promises.broken == []
 
 
 def test_abort_gives_stable_only_what_its_pods_can_carry() -> None:
@@ -89,7 +89,7 @@ def test_no_more_pods_than_the_surge_allows(surge: int | str) -> None:
         world.act("promote")
     world.run(60)
     assert world.status.stable is not None and world.status.stable.version == "2"
-    assert world.broken_promises == []
+    assert world.promises.broken == []
 
 
 def test_steps_that_do_not_fit_under_the_surge_are_refused() -> None:
@@ -119,7 +119,7 @@ def test_a_preview_may_be_smaller_until_it_is_switched_to() -> None:
     world.run(40)
     assert world.status.stable is not None and world.status.stable.version == "2"
     assert world.replicas(world.stable) == 4
-    assert world.broken_promises == []
+    assert world.promises.broken == []
 
 
 def test_no_rollout_begins_without_a_slot_but_a_rollback_does() -> None:

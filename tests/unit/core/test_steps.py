@@ -127,7 +127,7 @@ def test_the_candidate_is_scaled_apart_from_its_weight(scale: dict[str, Any], po
     world.run(60)
     assert world.status.stable is not None and world.status.stable.version == "2"
     assert world.replicas(world.stable) == 4
-    assert world.broken_promises == []
+    assert world.promises.broken == []
 
 
 def test_scale_without_weight_keeps_to_what_was_asked() -> None:
@@ -157,7 +157,7 @@ def test_an_experiment_compares_like_with_like_and_leaves_nothing() -> None:
     assert ("Deployment", baseline) not in world.children
     assert ("ControllerRevision", baseline) not in world.children
     assert {Reason.EXPERIMENT_STARTED, Reason.EXPERIMENT_ENDED} <= set(world.reasons())
-    assert world.broken_promises == []
+    assert world.promises.broken == []
 
 
 def test_a_failed_experiment_aborts_and_takes_the_baseline_away() -> None:

@@ -5,10 +5,12 @@ Whatever plan() wants is carried out the way a cluster would: status first, then
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import itertools
-import math
+import json
 from typing import Any
+
+from pydantic import ValidationError
 
 from steersman.adapters.traffic import provider_for
 from steersman.api.analysis import AnalysisTemplateSpec
@@ -16,10 +18,12 @@ from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION
 from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ModelDeploymentStatus
+from steersman.api.strategy import Canary, Strategy
 from steersman.core.analysis.model import MetricQuery, Part, QueryResult, Sample
 from steersman.core.plan import plan
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, EventIntent, Plan, Problem, RegistryAnswer, Snapshot
+from unit.core.promises import Promises, backends
 
 RUNTIME = ServingRuntimeSpec(
     template={
@@ -75,7 +79,7 @@ class World:
             "metadata": {"name": "fraud", "namespace": "risk", "uid": "u1", "generation": 1},
             "spec": spec or gateway_spec(),
         }
-        self.wanted_spec = copy.deepcopy(self.manifest["spec"])
+        self.wanted_spec = _copy(self.manifest["spec"])
         self.answer: RegistryAnswer | Problem = RegistryAnswer("1")
         self.runtime: ServingRuntimeSpec | Problem = RUNTIME
         self.registry: RegistryAccess | Problem = RegistryAccess("http://mlflow:5000", "mlflow-credentials")
@@ -100,7 +104,10 @@ class World:
         """Share of the requests that header routes take."""
         self.pending: list[MetricQuery] = []
         self.last: Plan | None = None
-        self.broken_promises: list[str] = []
+        self.promises = Promises(self)
+        self.planned_weights = planned_weights(self.manifest["spec"])
+        """Every weight that some spec so far names."""
+        self.shortest_delay = scale_down_delay(self.manifest["spec"])
         self._uids = itertools.count(100)
         self._answered: list[QueryResult] = []
 
@@ -120,7 +127,7 @@ class World:
 
     def route_weights(self) -> dict[str, int]:
         route = self.children.get(("HTTPRoute", "fraud"))
-        return _backends(route) if route is not None else {}
+        return backends(route) if route is not None else {}
 
     def replicas(self, revision: str) -> int:
         return int(self.children["Deployment", revision]["spec"]["replicas"])
@@ -138,30 +145,48 @@ class World:
     # ---- what happens
     def change_spec(self, spec: dict[str, Any]) -> None:
         self.manifest["spec"] = spec
-        self.wanted_spec = copy.deepcopy(spec)
+        self.wanted_spec = _copy(spec)
+        with contextlib.suppress(ValidationError):  # a spec that is refused plans nothing
+            self.planned_weights |= planned_weights(spec)
+            self.shortest_delay = min(self.shortest_delay, scale_down_delay(spec))
         self.manifest["metadata"]["generation"] += 1
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether stable may have been scaled down for the candidate."""
+        canary = self.manifest["spec"]["strategy"].get("canary", {})
+        return bool(canary.get("dynamicStableScale") or canary.get("maxSurge"))
+
+    def gone(self, revision: str) -> bool:
+        """Whether no pod of a revision is available."""
+        deployment = self.children.get(("Deployment", revision), {})
+        return not deployment.get("status", {}).get("availableReplicas", 0)
 
     def act(self, action: str) -> None:
         self.manifest["metadata"].setdefault("annotations", {})[ANNOTATION_ACTION] = action
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            manifest=copy.deepcopy(self.manifest),
+            manifest=_copy(self.manifest),
             now=round(self.now, 3),
             registry=self.registry,
             answer=self.answer,
             runtime=self.runtime,
             templates=self.templates,
-            children=Children(copy.deepcopy(list(self.children.values()))),
+            children=Children(_copy(list(self.children.values()))),
             results=tuple(self._answered),
             slot=self.slot,
             trouble=self.trouble,
         )
 
+    def plan_only(self) -> Plan:
+        return plan(self.snapshot(), provider_for)
+
     def reconcile(self, crash_after: int | None = None) -> Plan:
         """Plan and carry out; a crash leaves everything after so many writes undone."""
         decided = plan(self.snapshot(), provider_for)
         self.last = decided
+        self.promises.decided(self.status, decided)
         writes = itertools.count(1)
 
         def crashed() -> bool:
@@ -176,10 +201,11 @@ class World:
         for wanted in decided.apply:
             if crashed():
                 return decided
-            self._apply(copy.deepcopy(wanted))
+            self._apply(_copy(wanted))
         for ref in decided.delete:
             if crashed():
                 return decided
+            self.promises.deleted(self.children.get((ref.kind, ref.name)))
             self.children.pop((ref.kind, ref.name), None)
         if decided.clear_action:
             if crashed():
@@ -197,21 +223,10 @@ class World:
         wanted["metadata"]["generation"] = generation
         wanted["metadata"]["uid"] = old["metadata"]["uid"] if old else f"u{next(self._uids)}"
         wanted["status"] = (old or {}).get("status", {})
+        self.promises.applied(old, wanted)
         self.children[key] = wanted
         if key[0] == "HTTPRoute":
-            self._check_pods(old, wanted)
             self.weights_seen.append(tuple(self.route_weights().values()))
-
-    def _check_pods(self, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
-        """No weight is raised before the pods for it are available."""
-        before = _backends(old) if old else {}
-        for revision, weight in _backends(new).items():
-            is_stable = self.status.stable is not None and self.status.stable.name == revision
-            if weight > before.get(revision, 0) and not is_stable:
-                needed = max(1, math.ceil(self.manifest["spec"]["replicas"] * weight / 100))
-                available = self.children["Deployment", revision]["status"].get("availableReplicas", 0)
-                if available < needed:
-                    self.broken_promises.append(f"{revision} got {weight} % with {available} of {needed} pods")
 
     def settle(self) -> None:
         """Pods start and stop, the gateway accepts, Prometheus answers."""
@@ -258,7 +273,11 @@ class World:
         end = self.now + seconds
         while self.now < end:
             for _ in range(10):
-                before = (self.manifest.get("status"), copy.deepcopy(self.children), list(self._answered))
+                before = (
+                    self.manifest.get("status"),
+                    {key: _copy(child) for key, child in self.children.items()},
+                    list(self._answered),
+                )
                 self.reconcile()
                 self.settle()
                 if before == (self.manifest.get("status"), self.children, self._answered):
@@ -266,6 +285,24 @@ class World:
             self.now = min(end, self.now + step)
 
 
-def _backends(route: dict[str, Any]) -> dict[str, int]:
-    """Weights of the rule for requests that no header route takes: the last one."""
-    return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][-1]["backendRefs"]}
+def planned_weights(spec: dict[str, Any]) -> set[int]:
+    """Every weight that a backend may have by this spec's plan."""
+    canary = spec["strategy"].get("canary")
+    weights = {0, 100}
+    if canary is None:
+        return weights
+    for step in Canary.model_validate(canary).plan:
+        if step.set_weight is not None:
+            weights |= {step.set_weight, 100 - step.set_weight}
+        if step.experiment is not None:
+            weights |= {step.experiment.weight, 100 - 2 * step.experiment.weight}
+    return weights
+
+
+def scale_down_delay(spec: dict[str, Any]) -> float:
+    """Seconds."""
+    return Strategy.model_validate(spec["strategy"]).scale_down_delay
+
+
+def _copy(value: Any) -> Any:
+    return json.loads(json.dumps(value))

@@ -92,6 +92,9 @@ def _intended_stable_pods(turn: Turn, now: int, beside: int) -> int:
     if weight == 100:
         return now if _gives_way(canary) else turn.base
     share = stable_pods(turn, turn.stable_weight)
+    if rollout.weight_reached_at is None:
+        # The route may carry an earlier, larger share still.
+        return max(now, share)
     if canary.dynamic_stable_scale:
         return share
     if canary.max_surge is not None:
