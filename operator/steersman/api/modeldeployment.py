@@ -118,10 +118,19 @@ def _feature_rules() -> list[JsonValue]:
     return rules
 
 
+_FIXED_SIZE = "dynamicStableScale and maxSurge need a fixed number of replicas: leave autoscaling out"
+_CANARY = "has(self.strategy) && has(self.strategy.canary)"
+_FIXED_SIZE_RULE: JsonValue = {
+    "rule": f"!has(self.autoscaling) || !({_CANARY} && (has(self.strategy.canary.maxSurge) || "
+    "(has(self.strategy.canary.dynamicStableScale) && self.strategy.canary.dynamicStableScale)))",
+    "message": _FIXED_SIZE,
+}
+
+
 class ModelDeploymentSpec(ApiModel):
     """The desired state; Steersman never writes it."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": _feature_rules()})
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_feature_rules(), _FIXED_SIZE_RULE]})
 
     model: ModelSource
     runtime: RuntimeRef = RuntimeRef()
@@ -143,6 +152,13 @@ class ModelDeploymentSpec(ApiModel):
     watch: Watch | None = None
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
+
+    @model_validator(mode="after")
+    def _fixed_size(self) -> ModelDeploymentSpec:
+        canary = self.strategy.canary
+        if self.autoscaling is not None and canary is not None and (canary.dynamic_stable_scale or canary.max_surge):
+            raise ValueError(_FIXED_SIZE)
+        return self
 
     @property
     def template_names(self) -> frozenset[str]:

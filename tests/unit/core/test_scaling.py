@@ -162,3 +162,24 @@ def test_autoscaled_stable_is_the_measure_for_the_candidate() -> None:
     world.run(40)
     assert world.replicas(world.candidate) == 3
     assert world.replicas(world.stable) == 6
+
+
+def test_images_are_pulled_before_the_pods_are_made() -> None:
+    world = rolling({}, warmUp={"prePull": True})
+    world.images_come = False
+    world.run(20)
+    assert ("DaemonSet", f"{world.candidate}-pull") in world.children
+    assert ("Deployment", world.candidate) not in world.children
+    assert world.condition("Progressing") == ("True", "PrePulling")
+    assert "1 of 3 nodes have them" in world.status.message
+    world.images_come = True
+    world.run(40)
+    assert world.status.candidate_weight == 25
+    assert ("DaemonSet", f"{world.candidate}-pull") not in world.children
+
+
+@pytest.mark.parametrize("canary", [{"dynamicStableScale": True}, {"maxSurge": 1}])
+def test_giving_way_needs_a_fixed_number_of_pods(canary: dict[str, Any]) -> None:
+    world = World(gateway_spec(autoscaling={"maxReplicas": 4}, strategy={"canary": canary}))
+    world.run(10)
+    assert world.condition("Accepted") == ("False", "InvalidSpec")

@@ -21,6 +21,7 @@ from steersman.api.status import (
 from steersman.api.steps import Step
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.capacity import base_replicas
+from steersman.core.capacity.pull import pulling
 from steersman.core.snapshot import EventIntent, Problem, Snapshot
 from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider
 
@@ -196,7 +197,10 @@ class Turn:
         if have < wanted:
             message = f"{have} of {wanted} pods of {self.rollout.revision} are available"
             trouble = self.snapshot.trouble
-            if trouble is None:
+            held_back = pulling(self.spec, self.status, self.snapshot.children, self.now)
+            if held_back is not None:
+                self.wait(held_back, Reason.PRE_PULLING)
+            elif trouble is None:
                 self.wait(message)
             else:
                 self.wait(f"{message}: {trouble.message}", trouble.reason)
