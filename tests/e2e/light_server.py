@@ -36,6 +36,12 @@ async def invoke(request: web.Request) -> web.Response:
     return web.Response(status=status, text=VERSION, headers=headers)
 
 
+async def get_worse(request: web.Request) -> web.Response:
+    """From now on this process fails this share of its requests: what a changed world does to a model."""
+    BEHAVIOUR["fail"] = float(request.query["fail"])
+    return web.Response(headers={"x-steersman-model-version": VERSION})
+
+
 async def ready(_: web.Request) -> web.Response:
     started = time.monotonic() - STARTED >= BEHAVIOUR.get("startup", 0)
     return web.Response(status=200 if BEHAVIOUR.get("ready", True) and started and not draining else 503)
@@ -48,7 +54,8 @@ async def metrics(_: web.Request) -> web.Response:
 async def main() -> None:
     global draining
     app = web.Application()
-    app.add_routes([web.get("/ready", ready), web.get("/metrics", metrics), web.route("*", "/{path:.*}", invoke)])
+    app.add_routes([web.get("/ready", ready), web.get("/metrics", metrics)])
+    app.add_routes([web.post("/get-worse", get_worse), web.route("*", "/{path:.*}", invoke)])
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=3900, shutdown_timeout=10)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", 8080).start()
