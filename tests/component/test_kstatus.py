@@ -6,38 +6,26 @@ Flux vendors the library as github.com/fluxcd/cli-utils; the rules, pkg/kstatus/
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
-from cluster.binaries import KSTATUS, ensure
-from cluster.cache import Cache
-from cluster.progress import Progress
-from unit.gitops.scenarios import IN_PROGRESS, SCENARIOS
+from cluster.cache import REPOSITORY
+from component.kstatus_library import Answer, Kstatus
+from unit.gitops.scenarios import CURRENT, IN_PROGRESS, SCENARIOS
 
-Answer = dict[str, str]
-
-
-@pytest.fixture(scope="session")
-def kstatus() -> Path:
-    """The program of tests/cluster/tools/kstatus, built when the cache is cold."""
-    return ensure([KSTATUS], Cache.default(), Progress())["kstatus"]
-
-
-def ask(kstatus: Path, *manifests: dict[str, Any]) -> list[Answer]:
-    """Status and message of each object."""
-    done = subprocess.run(
-        [kstatus], input="\n".join(map(json.dumps, manifests)), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+PATIENT_WITH_PEOPLE = REPOSITORY / "examples" / "gitops" / "flux" / "models-do-not-wait-for-people.yaml"
 
 
 @pytest.fixture(scope="module")
-def answers(kstatus: Path) -> dict[str, Answer]:
-    found = ask(kstatus, *(scenario.manifest() for scenario in SCENARIOS.values()))
+def kstatus() -> Kstatus:
+    return Kstatus()
+
+
+@pytest.fixture(scope="module")
+def answers(kstatus: Kstatus) -> dict[str, Answer]:
+    found = kstatus.ask(scenario.manifest() for scenario in SCENARIOS.values())
     return dict(zip(SCENARIOS, found, strict=True))
 
 
@@ -57,14 +45,25 @@ def test_the_messages_are_the_conditions_own(answers: dict[str, Answer]) -> None
     assert "latest observed generation is -1" in answers["not seen by the operator"]["message"]
 
 
-def test_one_that_is_being_deleted_is_terminating(kstatus: Path) -> None:
+def test_one_that_is_being_deleted_is_terminating(kstatus: Kstatus) -> None:
     found = SCENARIOS["healthy"].manifest()
     found["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
-    assert ask(kstatus, found)[0]["status"] == "Terminating"
+    assert kstatus.status(found) == "Terminating"
 
 
-def test_without_the_default_in_the_crd_a_new_object_would_pass_for_done(kstatus: Path) -> None:
+def test_without_the_default_in_the_crd_a_new_object_would_pass_for_done(kstatus: Kstatus) -> None:
     found = SCENARIOS["not seen by the operator"].manifest()
-    assert ask(kstatus, found)[0]["status"] == IN_PROGRESS
+    assert kstatus.status(found) == IN_PROGRESS
     del found["status"]
-    assert ask(kstatus, found)[0]["status"] == "Current"
+    assert kstatus.status(found) == CURRENT
+
+
+def test_the_expressions_of_the_flux_example_count_a_wait_for_a_person_as_done(
+    kstatus: Kstatus, tmp_path: Path
+) -> None:
+    (check,) = yaml.safe_load(PATIENT_WITH_PEOPLE.read_text())["spec"]["healthCheckExprs"]
+    file = tmp_path / "expressions.json"
+    file.write_text(json.dumps({"Failed": check["failed"], "Current": check["current"]}))
+    found = kstatus.ask((scenario.manifest() for scenario in SCENARIOS.values()), file)
+    wanted = [CURRENT if s.phase == "Paused" else s.kstatus for s in SCENARIOS.values()]
+    assert dict(zip(SCENARIOS, (a["status"] for a in found), strict=True)) == dict(zip(SCENARIOS, wanted, strict=True))

@@ -97,7 +97,8 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
     if status.quarantine is not None:
         return Phase.DEGRADED, f"{status.quarantine.revision} was rolled back: {status.quarantine.message}"
     if trouble is not None and not at_target:
-        return Phase.DEGRADED, trouble.message
+        # A moment after each change: nothing is wrong yet.
+        return Phase.PROGRESSING if trouble.reason == Reason.RESOLVING else Phase.DEGRADED, trouble.message
     if turn.problem is not None:
         return Phase.DEGRADED, turn.problem.message
     if status.stable is None or (not at_target and turn.waiting_for):

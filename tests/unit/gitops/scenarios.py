@@ -288,6 +288,12 @@ SCENARIOS: dict[str, Scenario] = {
         PROGRESSING,
         _later(Reason.REGISTRY_UNREACHABLE, model={"name": "fraud", "alias": "challenger"}),
     ),
+    "the registry is being asked for another alias": Scenario(
+        "Progressing",
+        IN_PROGRESS,
+        PROGRESSING,
+        _later(Reason.RESOLVING, model={"name": "fraud", "alias": "challenger"}),
+    ),
     "an analysis template is missing": Scenario("Degraded", FAILED, DEGRADED, _no_template),
     "the spec is not valid any more": Scenario("Degraded", FAILED, DEGRADED, _invalid_later),
 }
