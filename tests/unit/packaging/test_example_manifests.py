@@ -6,6 +6,7 @@ import pytest
 import yaml
 from helm.generate import CHART
 
+from steersman.adapters.traffic import provider_for
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.crds import KINDS
 from steersman.api.meta import API_VERSION
@@ -15,6 +16,8 @@ from steersman.api.status import ResolvedModel
 from steersman.core.analysis.binding import bind
 from steersman.core.pod.security import violations
 from steersman.core.pod.template import RegistryAccess, pod_template
+from steersman.core.snapshot import Children
+from steersman.core.traffic import TrafficIntent
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILES = sorted((REPOSITORY / "examples").glob("*.yaml"))
@@ -36,9 +39,15 @@ def analysis_templates():
 DEPLOYMENTS = {name: ModelDeploymentSpec.model_validate(spec) for name, spec in named("ModelDeployment").items()}
 
 
-@pytest.mark.parametrize("document", OBJECTS, ids=lambda document: f"{document['kind']}-{document['metadata']['name']}")
+OURS = [document for document in OBJECTS if document["apiVersion"] == API_VERSION]
+
+
+def test_every_file_shows_a_kind_of_ours():
+    assert all(any(d in OURS for d in yaml.safe_load_all(path.read_text())) for path in FILES)
+
+
+@pytest.mark.parametrize("document", OURS, ids=lambda document: f"{document['kind']}-{document['metadata']['name']}")
 def test_every_object_is_valid_and_uses_no_unknown_field(document):
-    assert document["apiVersion"] == API_VERSION
     assert document["metadata"]["namespace"] == "default"
     spec = SPECS[document["kind"]].model_validate(document["spec"])
     assert unknown_fields(document["spec"], spec.model_dump(mode="json", by_alias=True)) == []
@@ -96,17 +105,25 @@ def test_the_custom_runtime_makes_a_restricted_pod():
     assert template["metadata"]["labels"]["team"] == "risk"
 
 
-def test_there_is_one_example_of_every_strategy_and_provider():
-    shown = {
-        (
-            "canary" if spec.strategy.canary else "blueGreen",
-            "gatewayAPI" if spec.traffic.gateway_api else "service",
-        )
-        for spec in DEPLOYMENTS.values()
-    }
+def test_there_is_an_example_of_every_strategy_and_of_every_provider_that_the_test_cluster_has():
+    shown = {("canary" if spec.strategy.canary else "blueGreen", spec.traffic.name) for spec in DEPLOYMENTS.values()}
     assert shown == {
         ("canary", "gatewayAPI"),
         ("blueGreen", "gatewayAPI"),
         ("canary", "service"),
         ("blueGreen", "service"),
+        ("canary", "contour"),
     }
+
+
+def test_the_adopted_route_has_a_rule_for_its_model_deployment():
+    ((name, spec),) = [(n, s) for n, s in DEPLOYMENTS.items() if s.traffic.gateway_api and s.traffic.gateway_api.adopt]
+    route = next(d for d in OBJECTS if d["kind"] == "HTTPRoute")
+    assert route["metadata"]["name"] == spec.traffic.gateway_api.adopt.name
+    intent = TrafficIntent("default", name, spec.traffic, ((f"{name}-v1-0a1b2c3d", 100),))
+    seen = {**route, "metadata": {**route["metadata"], "resourceVersion": "1"}}
+    (patch,) = provider_for(spec.traffic).patches(intent, Children(adopted=[seen]))
+    assert [operation["path"] for operation in patch.operations] == [
+        "/metadata/resourceVersion",
+        "/spec/rules/0/backendRefs",
+    ]
