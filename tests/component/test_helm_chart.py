@@ -15,6 +15,7 @@ from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ResolvedModel
 from steersman.core.pod.security import violations
 from steersman.core.pod.template import RegistryAccess, pod_template
+from steersman.shell import kinds
 from steersman.shell.config import from_environment
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "steersman"
@@ -229,15 +230,8 @@ IN_NAMESPACES = {
     ("steersman.dev", "modeldeployments/status"): {"update"},
     ("steersman.dev", "modelregistries/status"): {"update"},
     ("steersman.dev", "modeldeployments/finalizers"): {"update"},
-    ("apps", "deployments"): OWNED,
-    ("apps", "controllerrevisions"): OWNED,
-    ("apps", "daemonsets"): OWNED,
-    ("autoscaling", "horizontalpodautoscalers"): OWNED,
-    ("keda.sh", "scaledobjects"): OWNED,
-    ("policy", "poddisruptionbudgets"): OWNED,
+    **{(kind.group, kind.plural): OWNED for kind in kinds.OWNED},
     ("", "pods"): {"list"},
-    ("", "services"): OWNED,
-    ("gateway.networking.k8s.io", "httproutes"): OWNED,
     ("", "events"): {"create", "patch"},
     ("", "secrets"): {"get"},
 }

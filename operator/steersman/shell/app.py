@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 import kopf
+from kopf._cogs.structs.references import Insights
 from kopf._core.engines.peering import Identity
 
 from steersman.adapters.kube.client import AioKubeClient, connect
@@ -24,6 +25,7 @@ from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
+from steersman.shell.late_kinds import LateKinds
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
@@ -62,6 +64,7 @@ class Operator:
     def __init__(self, config: Config, client: AioKubeClient, telemetry: Telemetry) -> None:
         self.config = config
         self.kinds = watched(config.cluster_wide)
+        self.insights = Insights()
         self.telemetry = telemetry
         self.stop = asyncio.Event()
         self.lost = False
@@ -108,6 +111,8 @@ class Operator:
         self._synced = False
         self._leading = False
         self._store.listen(self._changed)
+        if not config.cluster_wide:
+            self._store.listen(LateKinds(self.kinds, self.insights).seen)
 
     def registry(self) -> kopf.OperatorRegistry:
         """The handlers that kopf runs."""
@@ -173,11 +178,15 @@ class Operator:
     async def _keep_in_sync(self) -> None:
         while True:
             try:
-                await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
+                unserved = await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
                 break
             except ApiError as error:
                 logger.warning("cannot list what is to be watched, trying again: %s", error)
                 await asyncio.sleep(2.0)
+        if unserved:
+            logger.info(
+                "not installed here, which matters only to who uses it: %s", ", ".join(k.kind for k in unserved)
+            )
         self._synced = True
         self._begin_work()
         while True:
@@ -273,6 +282,7 @@ async def run(config: Config) -> int:
         await kopf.operator(
             registry=operator.registry(),
             settings=settings_for(operator.kinds, scan=config.cluster_wide),
+            insights=operator.insights,
             clusterwide=config.cluster_wide,
             namespaces=config.namespaces,
             liveness_endpoint=f"http://0.0.0.0:{config.health_port}/healthz",

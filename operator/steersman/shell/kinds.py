@@ -50,7 +50,16 @@ OWNED = (
     WatchedKind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", owned=True, status_matters=False),
     WatchedKind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", owned=True, status_matters=False),
     WatchedKind("", "v1", "services", "Service", owned=True),
+    # Of traffic providers; most of them are not installed in any one cluster.
     WatchedKind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", owned=True),
+    WatchedKind("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute", owned=True),
+    WatchedKind("networking.istio.io", "v1", "virtualservices", "VirtualService", owned=True),
+    WatchedKind("networking.istio.io", "v1", "destinationrules", "DestinationRule", owned=True),
+    WatchedKind("networking.k8s.io", "v1", "ingresses", "Ingress", owned=True, status_matters=False),
+    WatchedKind("traefik.io", "v1alpha1", "traefikservices", "TraefikService", owned=True),
+    WatchedKind("traefik.io", "v1alpha1", "ingressroutes", "IngressRoute", owned=True),
+    WatchedKind("projectcontour.io", "v1", "httpproxies", "HTTPProxy", owned=True),
+    WatchedKind("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute", owned=True),
 )
 
 

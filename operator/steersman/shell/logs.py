@@ -38,3 +38,9 @@ def configure(log_format: Literal["json", "text"], level: str) -> None:
     # One line per request or watched object is of use to nobody.
     for noisy in ("kopf", "aiohttp.access", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    logging.getLogger("kopf._core.reactor.observation").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Kopf warns of each kind that is not installed, again with every change of any; no cluster has every traffic provider."""
+    return not record.getMessage().startswith("Unresolved resources cannot be served")

@@ -16,17 +16,19 @@ RESYNC_SECONDS = 600.0
 
 async def synchronize(
     client: KubeClient, store: Store, kinds: tuple[WatchedKind, ...], namespaces: tuple[str, ...]
-) -> None:
-    """Make the store be what the API server has. Raises ApiError; a kind that is not installed is passed over."""
+) -> list[WatchedKind]:
+    """Make the store be what the API server has; returns the kinds that it does not serve. Raises ApiError."""
+    unserved = []
     for watched in kinds:
         labels = {LABEL_MANAGED_BY: "steersman"} if watched.owned else None
         for namespace in namespaces or (None,):
             try:
                 found = await client.list(watched.api_version, watched.kind, namespace, labels)
             except NotFound:
-                logger.info("%s is not served here; what needs it will wait", watched.kind)
-                continue
+                unserved.append(watched)
+                break
             store.replace_all(watched.kind, namespace, [watched.complete(manifest) for manifest in found])
+    return unserved
 
 
 async def synchronize_or_log(
