@@ -49,6 +49,7 @@ class FaultProxy:
         self._trouble: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"fault proxy {name}", daemon=True)
         self._late: set[asyncio.Task[Any]] = set()
+        self._watches: list[web.Request] = []
 
     def inject(self, *rules: Rule) -> None:
         """Add rules; the first that picks a request decides."""
@@ -57,6 +58,10 @@ class FaultProxy:
     def calm(self) -> None:
         """Inject nothing more; what was picked already goes on as it was."""
         self._rules = []
+
+    def cut_watches(self) -> None:
+        """Reset every watch that is open."""
+        self._loop.call_soon_threadsafe(lambda: [_cut(request) for request in list(self._watches)])
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -163,16 +168,14 @@ class FaultProxy:
                 return web.Response(status=answer.status, headers=_passed_on(answer.headers), body=await answer.read())
             response = web.StreamResponse(headers=_passed_on(answer.headers))
             await response.prepare(request)
-            lines = _lines(answer.content)
-            if isinstance(fault, Lag):
-                await _lagging(lines, response, fault.seconds)
-            elif isinstance(fault, Drop):
-                await _dropping(lines, response, fault)
+            self._watches.append(request)
+            try:
+                await _pass_on(_lines(answer.content), response, fault)
+            except ConnectionError:
                 return _cut(request)
-            else:
-                async for line in lines:
-                    await response.write(line)
-            return response
+            finally:
+                self._watches.remove(request)
+        return _cut(request) if isinstance(fault, Drop) else response
 
     def _send(self, request: web.Request, data: bytes) -> Any:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
@@ -214,6 +217,16 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line + b"\n"
+
+
+async def _pass_on(lines: AsyncIterator[bytes], response: web.StreamResponse, fault: Drop | Lag | None) -> None:
+    if isinstance(fault, Lag):
+        await _lagging(lines, response, fault.seconds)
+    elif isinstance(fault, Drop):
+        await _dropping(lines, response, fault)
+    else:
+        async for line in lines:
+            await response.write(line)
 
 
 async def _lagging(lines: AsyncIterator[bytes], response: web.StreamResponse, seconds: float) -> None:

@@ -79,7 +79,10 @@ class Operator:
             watch=client.watch,
         )
         self._recorder = EventRecorder(
-            client, config.pod_name, on_outcome=lambda outcome: telemetry.events.labels(outcome).inc()
+            client,
+            config.pod_name,
+            on_outcome=lambda outcome: telemetry.events.labels(outcome).inc(),
+            may_write=self._may_tell,
         )
         self._prometheus = PrometheusProvider(config.prometheus_url)
         self._mlflow = MLflowRegistry()
@@ -212,6 +215,10 @@ class Operator:
 
     def _may_write(self) -> bool:
         return self._leading and self._elector.is_leader
+
+    def _may_tell(self) -> bool:
+        """Whether events may be written: after a graceful stop still those of what was done before."""
+        return self._elector.is_leader or (self._finished and not self.lost)
 
     def _enqueue_all(self) -> None:
         for manifest in self._store.all("ModelDeployment"):

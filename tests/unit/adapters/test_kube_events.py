@@ -173,6 +173,25 @@ async def test_a_malformed_object_does_not_raise(recorder: EventRecorder, cluste
     assert cluster.outcomes == {Outcome.FAILED: 1}
 
 
+async def test_who_may_not_write_drops(cluster: Cluster) -> None:
+    allowed = [True]
+    recorder = EventRecorder(
+        cluster,
+        "i",
+        clock=lambda: cluster.now,
+        on_outcome=lambda o: cluster.outcomes.update([o]),
+        may_write=lambda: allowed[0],
+    )
+    running = asyncio.create_task(recorder.run())
+    recorder.record(about(), EventType.NORMAL, "Before", "x")
+    await settle()
+    allowed[0] = False
+    recorder.record(about(), EventType.NORMAL, "After", "x")
+    await recorder.stop(running)
+    assert [event["reason"] for event in cluster.events.values()] == ["Before"]
+    assert cluster.outcomes == {Outcome.CREATED: 1, Outcome.FENCED: 1}
+
+
 async def test_a_full_queue_drops(recorder: EventRecorder, cluster: Cluster) -> None:
     cluster.gate.clear()
     for number in range(events.QUEUE_LENGTH + 5):

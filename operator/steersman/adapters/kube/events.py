@@ -66,6 +66,8 @@ class Outcome(StrEnum):
     """Over the object's rate."""
     OVERFLOWED = "overflowed"
     """The queue was full, or the recorder was stopped."""
+    FENCED = "fenced"
+    """This process may no longer write."""
     FAILED = "failed"
     """The API server did not take it."""
 
@@ -112,13 +114,17 @@ class EventRecorder:
         component: str = "steersman",
         clock: Callable[[], float] = time.time,
         on_outcome: Callable[[Outcome], None] | None = None,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`instance` is this process's name (its pod); `clock` gives seconds since the epoch."""
+        """`instance` is this process's name (its pod); `clock` gives seconds since the epoch; `may_write` is asked before
+        each write.
+        """
         self._client = client
         self._instance = instance
         self._component = component
         self._clock = clock
         self._on_outcome = on_outcome or (lambda outcome: None)
+        self._may_write = may_write
         self._queue: asyncio.Queue[_Event | None] = asyncio.Queue(QUEUE_LENGTH)
         self._written: OrderedDict[tuple[str, ...], _Written] = OrderedDict()
         self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -145,7 +151,7 @@ class EventRecorder:
         """Write what is recorded until stopped."""
         while (event := await self._queue.get()) is not None:
             try:
-                outcome = await self._write(event)
+                outcome = await self._write(event) if self._may_write() else Outcome.FENCED
             except (ApiError, Conflict, NotFound) as error:
                 logger.warning("cannot write event %s of %s: %s", event.reason, event.reference["name"], error)
                 outcome = Outcome.FAILED
