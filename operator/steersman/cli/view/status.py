@@ -79,7 +79,7 @@ def _head(md: ModelDeployment, now: float) -> RenderableType:
     lines: list[RenderableType] = [title]
     if clean(status.message):
         lines.append(plain(status.message))
-    if not status.observed_generation:
+    if status.observed_generation <= 0:
         lines.append(
             Text(
                 "The operator has not looked at it yet. Does it run? kubectl get pods -A -l app.kubernetes.io/name=steersman",
