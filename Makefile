@@ -34,11 +34,12 @@ lint: ## Style, types and layers
 	@$(IN_ENV) ruff check .; ruff format --check .; mypy; MYPYPATH=operator:tests mypy -p cluster; lint-imports
 
 generate: ## Write the CRDs, the chart's schema and the reference anew
-	@$(IN_ENV) python -m steersman.api.crds; python helm/generate.py; python docs/reference/generate.py; \
+	@$(IN_ENV) python -m steersman.api.crds; python helm/generate.py; python docs/reference/generate.py; python examples/gitops/argocd/generate.py; \
 	  python -m typer steersman.cli.main utils docs --name steersman --title 'The steersman command' --output docs/reference/cli.md
 
 check-generated: ## Fail when a generated file is not what its generator writes
-	@$(IN_ENV) python -m steersman.api.crds --check; python helm/generate.py --check; python docs/reference/generate.py --check
+	@$(IN_ENV) python -m steersman.api.crds --check; python helm/generate.py --check; python docs/reference/generate.py --check; \
+	  python examples/gitops/argocd/generate.py --check
 
 lock: ## Resolve the dependencies anew (needs uv)
 	@for set in "operator:" "dev:--group test --group lint"; do \
