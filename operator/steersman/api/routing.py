@@ -60,7 +60,7 @@ class RequestMatch(ApiModel):
             "x-kubernetes-validations": [
                 {"rule": "has(self.headers) || has(self.cookies)", "message": "give headers, cookies or both"},
                 {
-                    "rule": "!has(self.headers) || !has(self.cookies) || !self.headers.exists(h, h.name.matches('^[Cc][Oo][Oo][Kk][Ii][Ee]$'))",
+                    "rule": "!has(self.headers) || !has(self.cookies) || !self.headers.exists(h, h.name.lowerAscii() == 'cookie')",
                     "message": "cookies are a condition on the header Cookie: give one of the two",
                 },
             ]

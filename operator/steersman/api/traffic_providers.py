@@ -136,9 +136,7 @@ class Istio(TrafficSettings):
     """TrafficPolicy of every revision's DestinationRule; default: no DestinationRule."""
 
 
-NGINX_RESERVED = tuple(
-    NGINX_PREFIX + name for name in ("canary", "mirror-", "affinity", "session-cookie-")
-)
+NGINX_RESERVED = tuple(NGINX_PREFIX + name for name in ("canary", "mirror-", "affinity", "session-cookie-"))
 """Beginnings of annotations that are Steersman's own, or would make its weights wrong."""
 ALB_RESERVED = (f"{ALB_PREFIX}actions.", f"{ALB_PREFIX}conditions.")
 
