@@ -61,6 +61,6 @@ class WeightRecorder:
             self._note(manifest)
 
     def _note(self, manifest: dict[str, Any]) -> None:
-        weights = {ref["name"]: ref["weight"] for ref in manifest["spec"]["rules"][0]["backendRefs"]}
+        weights = {ref["name"]: ref["weight"] for ref in manifest["spec"]["rules"][-1]["backendRefs"]}
         if not self.seen or self.seen[-1] != weights:
             self.seen.append(weights)

@@ -139,7 +139,7 @@ class Workspace:
         found = self.find("httproute", name)
         if found is None:
             return {}
-        return {ref["name"]: ref["weight"] for ref in found["spec"]["rules"][0]["backendRefs"]}
+        return {ref["name"]: ref["weight"] for ref in found["spec"]["rules"][-1]["backendRefs"]}
 
     def act(self, action: str, name: str = "fraud") -> None:
         self.kubectl("annotate", "modeldeployment", name, f"steersman.dev/action={action}", "--overwrite")

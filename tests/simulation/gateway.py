@@ -26,7 +26,7 @@ class Sight:
     namespace: str
     route: str
     weights: Mapping[str, int]
-    """Weight of each Service in the route's first rule."""
+    """Weight of each Service in the route's last rule, which header routes come before."""
 
 
 class Gateway(Follower):
@@ -124,7 +124,7 @@ class Gateway(Follower):
 
 def _split(route: Manifest) -> dict[str, int]:
     rules = route["spec"].get("rules") or [{}]
-    return {ref["name"]: ref.get("weight", 1) for ref in rules[0].get("backendRefs") or []}
+    return {ref["name"]: ref.get("weight", 1) for ref in rules[-1].get("backendRefs") or []}
 
 
 def _answers(route: Manifest, accepted: bool) -> list[dict[str, Any]]:
