@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,6 +72,15 @@ class ModelRegistryClient(Protocol):
         self, url: str, credentials: RegistryCredentials | None, selector: VersionSelector
     ) -> ModelVersion:
         """The version that the selector names now. Raises RegistryError."""
+        ...
+
+    async def aliases(
+        self, url: str, credentials: RegistryCredentials | None, wanted: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], str]:
+        """The versions of those of the wanted (model, alias) pairs that a search finds, in far fewer requests than pairs.
+
+        What it does not find may be there all the same: `resolve` knows. Raises RegistryError.
+        """
         ...
 
 

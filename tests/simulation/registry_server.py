@@ -66,6 +66,7 @@ class RegistryServer(LoopbackServer):
         answer = {
             "registered-models/alias": self._alias,
             "registered-models/get": self._model,
+            "registered-models/search": self._models,
             "model-versions/get": self._version,
             "model-versions/search": self._search,
         }.get(path)
@@ -85,6 +86,24 @@ class RegistryServer(LoopbackServer):
         if name not in self.models:
             return _refusal("RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found", 404)
         return web.json_response({"registered_model": {"name": name}})
+
+    def _models(self, name: str, request: web.Request) -> web.Response:
+        begin, size = int(request.query.get("page_token", "0")), int(request.query.get("max_results", "100"))
+        page = sorted(self.models)[begin : begin + size]
+        answer: dict[str, Any] = {"registered_models": [self._summary(model) for model in page]}
+        if begin + size < len(self.models):
+            answer["next_page_token"] = str(begin + size)
+        return web.json_response(answer)
+
+    def _summary(self, name: str) -> dict[str, Any]:
+        model = self.models[name]
+        return {
+            "name": name,
+            "creation_timestamp": 1_700_000_000_000,
+            "last_updated_timestamp": 1_700_000_000_000,
+            "latest_versions": [self._entry(name, version) for version in list(model.versions)[-1:]],
+            "aliases": [{"alias": alias, "version": version} for alias, version in model.aliases.items()],
+        }
 
     def _version(self, name: str, request: web.Request) -> web.Response:
         return self._show(name, request.query.get("version", ""))

@@ -7,7 +7,8 @@ import base64
 import binascii
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from steersman.api.conditions import REGISTRY_TROUBLE, Reason
@@ -21,6 +22,7 @@ from steersman.ports import (
     RegistryError,
     VersionSelector,
 )
+from steersman.shell.aliases import Alias, AliasWatch
 from steersman.shell.queue import Key
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,15 @@ class RegistrySource:
     secret_name: str | None = None
     interval: float = 15.0
     """Seconds between two questions."""
+
+
+_Server = tuple[str, tuple[str, str] | None, float]
+"""URL, the Secret with the credentials, interval."""
+
+
+def _server(source: RegistrySource) -> _Server:
+    secret = (source.namespace, source.secret_name) if source.secret_name is not None else None
+    return source.url, secret, source.interval
 
 
 Question = tuple[RegistrySource, VersionSelector]
@@ -72,6 +83,8 @@ class RegistryPoller:
         self._answers: dict[Question, Answer] = {}
         self._tasks: dict[Question, asyncio.Task[None]] = {}
         self._credentials: dict[tuple[str, str], tuple[float, RegistryCredentials]] = {}
+        self._aliases: dict[_Server, tuple[AliasWatch, asyncio.Task[None]]] = {}
+        self._questions: Counter[_Server] = Counter()
 
     def answer(self, key: Key, source: RegistrySource, selector: VersionSelector) -> Answer:
         """The latest answer; from now on the question is asked regularly, until the key asks another or is dropped."""
@@ -81,6 +94,7 @@ class RegistryPoller:
             self._asked[key] = question
             self._askers.setdefault(question, set()).add(key)
             if question not in self._tasks:
+                self._questions[_server(source)] += 1
                 self._tasks[question] = asyncio.create_task(self._poll(question), name=f"poll {selector.model}")
         return self._answers.get(question, RESOLVING)
 
@@ -94,6 +108,15 @@ class RegistryPoller:
             del self._askers[question]
             self._answers.pop(question, None)
             self._tasks.pop(question).cancel()
+            self._leave(_server(question[0]))
+
+    def _leave(self, server: _Server) -> None:
+        self._questions[server] -= 1
+        if not self._questions[server]:
+            del self._questions[server]
+            _, searching = self._aliases.pop(server, (None, None))
+            if searching is not None:
+                searching.cancel()
 
     @property
     def questions(self) -> int:
@@ -102,13 +125,13 @@ class RegistryPoller:
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *(searching for _, searching in self._aliases.values())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _poll(self, question: Question) -> None:
-        source, _ = question
+        source, selector = question
         while True:
             started = asyncio.get_running_loop().time()
             try:
@@ -126,7 +149,23 @@ class RegistryPoller:
                 self._answers[question] = answer
                 for key in self._askers.get(question, ()):
                     self._enqueue(key)
-            await asyncio.sleep(source.interval * random.uniform(0.9, 1.1))  # noqa: S311
+            if selector.alias is not None and isinstance(answer, RegistryAnswer):
+                await self._watch(source).until_due((selector.model, selector.alias), answer.version)
+            else:
+                await asyncio.sleep(source.interval * random.uniform(0.9, 1.1))  # noqa: S311
+
+    def _watch(self, source: RegistrySource) -> AliasWatch:
+        """The one watch of a registry's aliases, however many namespaces name the registry."""
+        server = _server(source)
+        if server not in self._aliases:
+
+            async def search(wanted: Collection[Alias]) -> Mapping[Alias, str]:
+                credentials = await self._read_credentials(source)
+                return await self._registry.aliases(source.url, credentials, wanted)
+
+            watch = AliasWatch(search, source.interval, lambda seconds: self._observe(str(Reason.RESOLVED), seconds))
+            self._aliases[server] = watch, asyncio.create_task(watch.run(), name=f"aliases of {source.url}")
+        return self._aliases[server][0]
 
     async def _ask(self, question: Question) -> Answer:
         source, selector = question

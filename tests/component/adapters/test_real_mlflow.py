@@ -42,6 +42,11 @@ async def test_an_alias_and_its_move(mlflow: MLflow, registry: MLflowRegistry) -
     mlflow.post("registered-models/alias", {"name": "fraud", "alias": "champion", "version": "2"})
 
 
+async def test_aliases_by_a_search(mlflow: MLflow, registry: MLflowRegistry) -> None:
+    wanted = {("fraud", "champion"), ("fraud", "none"), ("it's", "champion")}
+    assert await registry.aliases(mlflow.url, None, wanted) == {("fraud", "champion"): "2"}
+
+
 @pytest.mark.parametrize(
     ("model", "tags", "version"),
     [
