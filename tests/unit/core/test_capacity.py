@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, Keda, WarmUp
 from steersman.api.conditions import Reason
-from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION
+from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION, ApiModel
 from steersman.api.status import Phase, RolloutPhase
+from steersman.core.capacity.diagnosis import MESSAGE_LENGTH
 from steersman.core.capacity.pull import LABEL_PULL, PULL_SECONDS, pre_pull, pulled
+from steersman.core.capacity.scaling import STEP_DOWN_SECONDS
 from steersman.core.manifests import deployment
 from steersman.core.pod.security import violations
 from steersman.core.revision import Revision, make_revision
 from steersman.core.snapshot import RegistryAnswer
+from steersman.shell.pods import LONGEST_LOOK_SECONDS, LOOK_SECONDS, PATIENCE_SECONDS, PODS
+from steersman.shell.slots import CLAIM_SECONDS
 from unit.core.test_pod import MODEL, REGISTRY, spec
 from unit.core.test_rollout import healthy
 from unit.core.world import RUNTIME, World, gateway_spec
@@ -276,3 +284,30 @@ def test_a_first_revision_is_pulled_too() -> None:
     nodes(world, ready=1, of=1)
     world.run(20)
     assert world.status.phase == Phase.HEALTHY
+
+
+# ---- the page
+
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "capacity.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_every_manifest_of_the_page_is_accepted_with_every_field(block: str) -> None:
+    fields = yaml.safe_load(block)
+    understood = spec(**fields).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert {name: understood[name] for name in fields} == fields
+    world = healthy(gateway_spec(analysis={}, **{**fields, "warmUp": {}}))
+    assert world.condition("Accepted") == ("True", "Accepted")
+
+
+@pytest.mark.parametrize("model", [Autoscaling, Keda, DisruptionBudget, WarmUp])
+def test_every_field_is_explained(model: type[ApiModel]) -> None:
+    for name, field in model.model_fields.items():
+        assert re.search(rf"\b{field.alias or name}\b", PAGE), name
+    assert all(f"`{word}`" in PAGE for word in AntiAffinity)
+
+
+def test_the_limits_of_time_are_those_of_the_page() -> None:
+    assert (PULL_SECONDS, STEP_DOWN_SECONDS, PATIENCE_SECONDS, LOOK_SECONDS) == (300, 15, 5, 15)
+    assert (PODS, MESSAGE_LENGTH, CLAIM_SECONDS, LONGEST_LOOK_SECONDS) == (50, 400, 15, 300)

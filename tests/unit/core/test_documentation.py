@@ -90,7 +90,10 @@ def test_every_state_and_action_is_explained() -> None:
         assert f"`{word}`" in ROLLOUTS, word
 
 
-@pytest.mark.parametrize("page", ["reference/rollouts.md", "reference/conditions.md", "architecture.md"])
+PAGES = ["reference/rollouts.md", "reference/conditions.md", "reference/capacity.md", "architecture.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_within_the_documentation_lead_somewhere(page: str) -> None:
     text = (DOCS / page).read_text()
     for target in re.findall(r"\]\((?!https?:)([^)]*)\)", text):
