@@ -231,7 +231,8 @@ class Operator:
         namespace = manifest["metadata"].get("namespace") or ""
         kind = manifest["kind"]
         if kind == "ModelDeployment":
-            self._queue.add((namespace, manifest["metadata"]["name"]))
+            if not self._reconciler.is_echo(manifest):
+                self._queue.add((namespace, manifest["metadata"]["name"]))
         elif owner := (manifest["metadata"].get("labels") or {}).get(LABEL_DEPLOYMENT):
             if self._store.get("ModelDeployment", namespace, owner) is not None:
                 self._queue.add((namespace, owner))

@@ -24,6 +24,9 @@ from steersman.shell.store import Store
 
 logger = logging.getLogger(__name__)
 
+_USERS_OWN = ("uid", "generation", "annotations", "deletionTimestamp")
+"""What planning reads of a ModelDeployment's metadata; spec is in the generation."""
+
 OBSTACLE_SECONDS = 15.0
 """Between two looks at whether a taken name is free."""
 
@@ -70,6 +73,8 @@ class Reconciler:
         self._is_leader = is_leader
         self._on_planned = on_planned
         self._taken: dict[Key, tuple[str, str, str]] = {}
+        self._sent: dict[Key, Manifest] = {}
+        """ModelDeployments whose status is being written, as it is to be."""
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns when to look again (seconds since the epoch). Raises ApiError, NotLeader; Conflict is retried."""
@@ -112,14 +117,30 @@ class Reconciler:
         if ModelDeploymentStatus.model_validate(manifest.get("status") or {}) == decided.status:
             return manifest
         self._fence()
+        sent = {**manifest, "status": decided.status.to_wire()}
+        key: Key = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        self._sent[key] = sent
         try:
-            written = await self._client.replace_status({**manifest, "status": decided.status.to_wire()})
+            written = await self._client.replace_status(sent)
+            self._store.put(written)
         except Conflict:
-            namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-            await self._read_again(API_VERSION, "ModelDeployment", namespace, name)
+            await self._read_again(API_VERSION, "ModelDeployment", *key)
             raise
-        self._store.put(written)
+        finally:
+            del self._sent[key]
         return written
+
+    def is_echo(self, manifest: Manifest) -> bool:
+        """Whether a ModelDeployment is just what is being recorded of a plan: planning again from it leads nowhere else.
+
+        The watch may tell of it before the request is answered.
+        """
+        sent = self._sent.get((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
+        return (
+            sent is not None
+            and manifest.get("status") == sent["status"]
+            and all(manifest["metadata"].get(field) == sent["metadata"].get(field) for field in _USERS_OWN)
+        )
 
     async def _read_again(self, api_version: str, kind: str, namespace: str, name: str) -> None:
         """Somebody wrote first: have the next plan made from what is there now."""
@@ -156,6 +177,9 @@ class Reconciler:
             except Conflict:
                 await self._read_again(ref.api_version, ref.kind, key[0], ref.name)
                 raise
+            if seen is not None:
+                # Else the next plan, made before the watch tells, deletes it again.
+                self._store.remove(seen)
         if decided.clear_action:
             self._fence()
             try:

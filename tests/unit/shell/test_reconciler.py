@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from steersman.api.conditions import Reason
+from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.snapshot import EventIntent
 from steersman.ports import ApiError, Conflict, ModelVersion
@@ -240,3 +242,53 @@ async def test_deleted_object_is_forgotten() -> None:
     bench.store.remove(manifest)
     assert await bench.reconciler.reconcile(KEY) is None
     assert bench.poller.questions == 0
+
+
+async def test_the_echo_of_a_recorded_plan_is_told_from_what_a_user_wrote() -> None:
+    bench = Bench()
+    echoes: list[bool] = []
+    bench.store.listen(
+        lambda seen: echoes.append(bench.reconciler.is_echo(seen)) if seen["kind"] == "ModelDeployment" else None
+    )
+    write = bench.cluster.replace_status
+
+    async def told_by_the_watch_first(manifest: dict[str, Any]) -> dict[str, Any]:
+        written = await write(manifest)
+        bench.store.put(copy.deepcopy(written))
+        return written
+
+    bench.cluster.replace_status = told_by_the_watch_first  # type: ignore[method-assign]
+    await bench.reconciler.reconcile(KEY)
+    assert echoes == [True]
+
+    async def changed_by_a_user_too(manifest: dict[str, Any]) -> dict[str, Any]:
+        written = await write(manifest)
+        later = bench.cluster.put({**written, "metadata": {**written["metadata"], "annotations": {"a": "b"}}})
+        bench.store.put(later)
+        return written
+
+    bench.cluster.replace_status = changed_by_a_user_too  # type: ignore[method-assign]
+    echoes.clear()
+    await bench.settle(2)
+    assert False in echoes
+
+
+async def test_what_is_deleted_is_not_deleted_twice() -> None:
+    bench = Bench()
+    await bench.settle()
+    stale = bench.cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": "fraud-v0-old",
+                "namespace": "risk",
+                "labels": {LABEL_DEPLOYMENT: "fraud"},
+                "ownerReferences": [{"uid": bench.store.get("ModelDeployment", *KEY)["metadata"]["uid"]}],  # type: ignore[index]
+            },
+        }
+    )
+    bench.store.put(stale)
+    bench.cluster.writes.clear()
+    await bench.settle()
+    assert bench.cluster.writes.count("delete Service") == 1
