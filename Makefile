@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit component e2e soak lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo test unit component e2e soak bench-engine lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -29,6 +29,9 @@ e2e: ## Tests on a real cluster with the built image and the Helm chart
 
 soak: ## Half an hour of load while versions come and go and the operator is killed: nothing may be lost
 	@$(IN_ENV) exec python -m soak $(SOAK)
+
+bench-engine: ## What the rollout engine costs, against its targets (BENCH=--quick; docs/benchmarks.md)
+	@$(IN_ENV) exec python -m benchmarks.engine $(BENCH)
 
 lint: ## Style, types and layers
 	@$(IN_ENV) ruff check .; ruff format --check .; mypy; MYPYPATH=operator:tests mypy -p cluster; lint-imports
