@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ PIPE_WIDTH = 120
 """Columns of views that are laid out over the width, when there is no terminal to ask."""
 UNBOUNDED = 100_000
 """Columns of tables: nothing is wrapped nor cut off."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_END = re.compile(rf"(?:\s|{_COLOUR.pattern})+$")
+"""Blanks that pad a line to the right, and colours among them."""
 
 
 def console(*, table: bool = False) -> Console:
@@ -34,7 +38,7 @@ def print_view(renderable: Any, *, table: bool = False) -> None:
     with out.capture() as captured:
         out.print(renderable)
     for line in captured.get().splitlines():
-        print(line.rstrip())
+        print(_END.sub(lambda end: "".join(_COLOUR.findall(end.group())), line))
 
 
 def print_error(message: str, hint: str = "") -> None:

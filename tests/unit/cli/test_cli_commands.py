@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,13 @@ def test_history(run: Run) -> None:
     assert entries[0]["startedAt"] == samples.ago(140)
     empty = run(InMemoryClient(samples.unresolved()), "history", "fraud")
     assert (empty.code, empty.out, empty.err) == (0, "", "No rollout of fraud has ended yet.\n")
+
+
+def test_colours_leave_no_blanks_at_the_end_of_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    table = run(InMemoryClient(samples.quarantined()), "history", "fraud").out.splitlines()
+    assert any("\x1b[" in line for line in table)
+    assert not any(re.search(r"\s(\x1b\[[0-9;]*m)*$", line) for line in table)
 
 
 def test_version(run: Run) -> None:

@@ -47,6 +47,7 @@ def render_history(md: ModelDeployment, now: float) -> Table:
             f"{human_duration(now - entry.started_at)} ago",
             human_duration(entry.ended_at - entry.started_at),
             back.pop(entry.revision, Text("-", style="dim")) if promoted else Text("-", style="dim"),
-            Text(clean(entry.message, LONGEST_CELL)),
+            # Of a promotion the other columns have said everything.
+            Text("" if promoted else clean(entry.message, LONGEST_CELL)),
         )
     return table
