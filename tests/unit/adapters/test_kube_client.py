@@ -63,6 +63,14 @@ async def test_list_reads_all_pages_and_names_the_kind(kube: AioKubeClient, api:
     assert [request.query.get("labelSelector") for request in api.requests[1:]] == ["a=1,b=2"] * 2
 
 
+async def test_list_of_at_most_so_many_is_one_request(kube: AioKubeClient, api: FakeApiServer) -> None:
+    for number in range(5):
+        api.put(f"{V1}/p{number}", pod(f"p{number}"))
+    items = await kube.list("v1", "Pod", "ns", {"a": "1"}, at_most=3)
+    assert [item["metadata"]["name"] for item in items] == ["p0", "p1", "p2"]
+    assert [dict(request.query) for request in api.requests[1:]] == [{"labelSelector": "a=1", "limit": "3"}]
+
+
 async def test_list_starts_again_without_pages_when_the_continue_token_expires(
     kube: AioKubeClient, api: FakeApiServer
 ) -> None:

@@ -112,6 +112,41 @@ def test_candidate_has_an_autoscaler_of_its_own_and_a_retiring_revision_keeps_it
     assert world.children["HorizontalPodAutoscaler", new]["spec"]["minReplicas"] == 2
 
 
+def test_an_eager_autoscaler_takes_nothing_from_stable_that_the_candidate_will_need() -> None:
+    steps = [{"setWeight": weight} for weight in (25, 50, 75)]
+    canary = {"strategy": {"canary": {"steps": [*steps, {"pause": {"duration": "5s"}}]}}}
+    world = healthy(autoscaled(maxReplicas=20) | canary)
+    old = world.stable
+    scale(world, old, 12)
+    world.answer = RegistryAnswer("2")
+    for _ in range(30):
+        world.run(5)
+        if world.stable != old:
+            break
+        # It sees stable's share of the traffic fall.
+        scaler = world.children.get(("HorizontalPodAutoscaler", old))
+        scale(world, old, scaler["spec"]["minReplicas"] if scaler else world.replicas(old))
+    assert world.stable != old and world.replicas(world.stable) == 12
+
+
+def test_an_autoscaler_that_adds_pods_to_stable_in_mid_rollout_adds_them_to_the_candidates_share() -> None:
+    world = healthy(autoscaled() | {"strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {}}]}}})
+    scale(world, world.stable, 4)
+    world.answer = RegistryAnswer("2")
+    world.run(20)
+    assert world.replicas(world.candidate) == 2
+    scale(world, world.stable, 10)
+    world.run(5)
+    assert world.replicas(world.candidate) == 5
+    scale(world, world.stable, 10)
+    world.change_spec(world.manifest["spec"] | {"autoscaling": {"minReplicas": 2, "maxReplicas": 6}})
+    world.run(5)
+    world.act("promote")
+    world.run(20)
+    assert world.status.stable is not None and world.status.stable.version == "2"
+    assert world.replicas(world.stable) == 6
+
+
 def test_switching_autoscaling_on_changes_no_pods() -> None:
     world = healthy(gateway_spec(analysis={}))
     world.change_spec(autoscaled())
@@ -186,6 +221,20 @@ def test_one_kind_of_autoscaler_goes_before_the_other_comes() -> None:
     world.change_spec(autoscaled())
     world.run(5)
     assert kinds(world, stable) == {"Deployment", "HorizontalPodAutoscaler"} and world.replicas(stable) == 6
+
+
+def test_what_waits_for_kedas_finalizer_is_deleted_once() -> None:
+    world = healthy(autoscaled(keda=KEDA))
+    stable = world.stable
+    going = world.children["ScaledObject", stable]
+    world.change_spec(autoscaled())
+    assert [ref.kind for ref in world.reconcile().delete] == ["ScaledObject"]
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.children["ScaledObject", stable] = going
+    decided = world.reconcile()
+    assert decided.delete == () and decided.apply == (), "and the other kind waits until it is gone"
+    del world.children["ScaledObject", stable]
+    assert [manifest["kind"] for manifest in world.reconcile().apply] == ["HorizontalPodAutoscaler"]
 
 
 def test_what_kubernetes_fills_in_is_no_difference() -> None:
