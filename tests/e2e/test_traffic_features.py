@@ -90,11 +90,11 @@ def test_weights_of_two_and_of_three(workspace: Workspace, provider: str) -> Non
     revisions = Revisions(workspace, V1, V2, V3)
     assert revisions.put(traffic(workspace, provider), {V1: 75, V2: 25}).settled
     revisions.until("the split is in force", lambda: set(revisions.versions(10)) == {"1", "2"})
-    shares_are(revisions.versions(400), {V1: 75, V2: 25})
+    shares_are(revisions.versions(250), {V1: 75, V2: 25})
     experiment = {V1: 60, V2: 20, V3: 20}
     assert revisions.put(traffic(workspace, provider), experiment).settled
     revisions.until("the baseline is in force", lambda: "3" in revisions.versions(10))
-    shares_are(revisions.versions(400), experiment)
+    shares_are(revisions.versions(250), experiment)
 
 
 @both
@@ -134,9 +134,9 @@ def test_a_share_is_mirrored_by_an_http_proxy(workspace: Workspace) -> None:
 
     revisions.until("the first copy has arrived", mirrored)
     before = revisions.served(V2)
-    assert revisions.versions(400) == Counter({"1": 400})
+    assert revisions.versions(240) == Counter({"1": 240})
     copies = revisions.served(V2) - before
-    assert abs(copies - 100) <= 5 * sqrt(400 * 0.25 * 0.75), copies
+    assert abs(copies - 60) <= 5 * sqrt(240 * 0.25 * 0.75), copies
 
 
 @both
