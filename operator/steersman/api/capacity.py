@@ -16,7 +16,8 @@ class Keda(ApiModel):
     """Scale by a KEDA ScaledObject instead of a HorizontalPodAutoscaler."""
 
     triggers: Annotated[list[FreeForm], Field(min_length=1, max_length=16)]
-    """ScaledObject triggers."""
+    """ScaledObject triggers. `$(REVISION)` in a text stands for the revision's name: a query over all revisions would scale each for
+    the load of all."""
     polling_interval: Annotated[int | None, Field(ge=1, le=86_400)] = None
     """Seconds."""
     cooldown_period: Annotated[int | None, Field(ge=0, le=86_400)] = None
@@ -44,7 +45,8 @@ class Autoscaling(ApiModel):
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     max_replicas: Annotated[int, Field(ge=1, le=1000)]
     metrics: Annotated[list[FreeForm], Field(max_length=16)] = []
-    """MetricSpec items of autoscaling/v2; default: Kubernetes' own, 80 % of the requested CPU."""
+    """MetricSpec items of autoscaling/v2; default: Kubernetes' own, 80 % of the requested CPU. `$(REVISION)` in a text stands for the
+    revision's name."""
     behavior: FreeForm | None = None
     """HorizontalPodAutoscalerBehavior."""
     keda: Keda | None = None

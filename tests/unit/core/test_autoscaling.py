@@ -70,6 +70,21 @@ def test_autoscaler_scales_between_floor_and_maximum() -> None:
     assert autoscaler(spec(), "r", 2, Children()) is None
 
 
+def test_a_query_can_be_about_one_revision() -> None:
+    selector = {"matchLabels": {"revision": "$(REVISION)"}}
+    metric = {"type": "External", "external": {"metric": {"name": "requests", "selector": selector}}}
+    scaler = autoscaler(spec(autoscaling={"maxReplicas": 3, "metrics": [metric]}), "fraud-v2-1", 1, Children())
+    assert scaler is not None
+    seen = scaler["spec"]["metrics"][0]["external"]["metric"]
+    assert seen == {"name": "requests", "selector": {"matchLabels": {"revision": "fraud-v2-1"}}}
+    trigger = {"type": "prometheus", "metadata": {"query": 'sum(rate(a{r="$(REVISION)"}[1m]))', "threshold": "5"}}
+    keda = autoscaler(
+        spec(autoscaling={"maxReplicas": 3, "keda": {"triggers": [trigger]}}), "fraud-v2-1", 1, Children()
+    )
+    assert keda is not None
+    assert keda["spec"]["triggers"][0]["metadata"]["query"] == 'sum(rate(a{r="fraud-v2-1"}[1m]))'
+
+
 def test_the_autoscalers_number_is_never_written_over() -> None:
     world = healthy(autoscaled())
     assert kinds(world, world.stable) == {"Deployment", "HorizontalPodAutoscaler"}

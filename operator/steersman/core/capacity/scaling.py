@@ -14,6 +14,7 @@ from steersman.core.snapshot import Children, Manifest
 ANNOTATION_SCALED_AT = "steersman.dev/scaled-at"
 """On a Deployment that has more pods than intended since its autoscaler went: when pods were last taken away."""
 
+REVISION_VARIABLE = "$(REVISION)"
 AUTOSCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 STEP_DOWN_SECONDS = 15.0
 """Between two reductions of what an autoscaler left."""
@@ -95,11 +96,11 @@ def autoscaler(spec: ModelDeploymentSpec, revision: str, floor: int, children: C
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": revision},
                 "minReplicaCount": lowest,
                 "maxReplicaCount": scaling.max_replicas,
-                "triggers": scaling.keda.triggers,
+                "triggers": _of_revision(scaling.keda.triggers, revision),
                 **{name: value for name, value in settings.items() if value is not None},
             },
         }
-    optional: dict[str, Any] = {"metrics": scaling.metrics, "behavior": scaling.behavior}
+    optional: dict[str, Any] = {"metrics": _of_revision(scaling.metrics, revision), "behavior": scaling.behavior}
     return {
         "apiVersion": "autoscaling/v2",
         "kind": kind,
@@ -111,6 +112,17 @@ def autoscaler(spec: ModelDeploymentSpec, revision: str, floor: int, children: C
             **{name: value for name, value in optional.items() if value},
         },
     }
+
+
+def _of_revision(value: Any, revision: str) -> Any:
+    """The value with the revision's name in place of REVISION_VARIABLE, so that a query can be about this revision's load alone."""
+    if isinstance(value, str):
+        return value.replace(REVISION_VARIABLE, revision)
+    if isinstance(value, list):
+        return [_of_revision(item, revision) for item in value]
+    if isinstance(value, dict):
+        return {key: _of_revision(item, revision) for key, item in value.items()}
+    return value
 
 
 def _bounded(scaling: Autoscaling | None, replicas: int) -> int:
