@@ -174,7 +174,7 @@ async def test_what_the_owner_changed_meanwhile_is_never_overwritten(owner: Owne
 
 
 async def test_rules_are_one_field_to_server_side_apply(owner: Owner, adopter: Adopter) -> None:
-    """Why a weight cannot be applied by itself, and what the owner has to say (docs/decisions/0010-adopted-routes.md)."""
+    """Why a weight cannot be applied by itself, and what the owner has to say (docs/decisions/0009-adopted-routes.md)."""
     owner.apply(owner.manifest(), "--server-side", "--field-manager=owner")
     await adopter.split(80)
     fields = {entry["manager"]: entry["fieldsV1"] for entry in owner.route()["metadata"]["managedFields"]}

@@ -108,6 +108,9 @@ class AdoptedRoutes:
                 return
         elif manifest is None and old is None:
             return
+        if manifest is not None:
+            # Never needed, and half of an object's size.
+            manifest["metadata"].pop("managedFields", None)
         watch.manifest = manifest
         for key in watch.keys:
             self._enqueue(key)
