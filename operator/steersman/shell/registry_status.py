@@ -26,11 +26,14 @@ class RegistryReporter:
         self._store = store
         self._is_leader = is_leader
         self._clock = clock
+        self._writing: set[tuple[str, str]] = set()
 
     async def report(self, source: RegistrySource, trouble: Problem | None) -> None:
         """Record the latest result of asking a registry; the default registry has no object to record it on."""
         manifest = self._store.get("ModelRegistry", source.namespace, source.name) if source.name else None
-        if manifest is None or not self._is_leader():
+        key = (source.namespace, source.name)
+        if manifest is None or key in self._writing or not self._is_leader():
+            # Of many answers at once one is enough to tell.
             return
         status = ModelRegistryStatus.model_validate(manifest.get("status") or {})
         generation = int(manifest["metadata"].get("generation", 0))
@@ -46,8 +49,11 @@ class RegistryReporter:
         if condition in status.conditions:
             return
         wanted = ModelRegistryStatus(observed_generation=generation, conditions=[condition])
+        self._writing.add(key)
         try:
             self._store.put(await self._client.replace_status({**manifest, "status": wanted.to_wire()}))
         except (ApiError, Conflict, NotFound) as error:
             # The next answer of the registry brings the next chance.
             logger.info("the status of ModelRegistry %s could not be written: %s", source.name, error)
+        finally:
+            self._writing.discard(key)
