@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cluster.control_plane import ControlPlane
+from cluster.errors import ClusterError
 from steersman.adapters.kube.discovery import Discovery
 from steersman.adapters.kube.login import kubeconfig
 from steersman.adapters.kube.rest import APPLY_PATCH, MERGE_PATCH, ApiServer
@@ -161,6 +162,30 @@ async def test_each_split_leaves_nothing_of_the_one_before(
     finally:
         for manifest in there.values():
             await cluster.delete(manifest)
+
+
+@pytest.mark.parametrize(
+    ("provider", "annotation", "refused"),
+    [
+        ("nginx", "nginx.ingress.kubernetes.io/canary-weight", True),
+        ("nginx", "nginx.ingress.kubernetes.io/affinity", True),
+        ("nginx", "nginx.ingress.kubernetes.io/proxy-body-size", False),
+        ("alb", "alb.ingress.kubernetes.io/actions.fraud-split", True),
+        ("alb", "alb.ingress.kubernetes.io/scheme", False),
+    ],
+)
+def test_annotations_that_would_make_weights_wrong_are_refused(
+    provider: str, annotation: str, refused: bool, owner: Manifest, control_plane: ControlPlane
+) -> None:
+    traffic = {provider: {"hosts": ["fraud.example.com"], "annotations": {annotation: "x"}}}
+    metadata = {"name": "annotated", "namespace": NAMESPACE}
+    manifest = {**owner, "metadata": metadata, "spec": {**owner["spec"], "traffic": traffic}}
+    words = ("create", "--dry-run=server", "-f", "-")
+    if refused:
+        with pytest.raises(ClusterError, match="must not begin with"):
+            control_plane.kubectl(*words, input=json.dumps(manifest))
+    else:
+        control_plane.kubectl(*words, input=json.dumps(manifest))
 
 
 async def test_validation_is_strict(owner: Manifest, cluster: Cluster) -> None:
