@@ -34,7 +34,7 @@ class WatchedKind:
 
 MODEL_DEPLOYMENT = WatchedKind(GROUP, VERSION, "modeldeployments", "ModelDeployment")
 CONFIGURATION = (
-    WatchedKind(GROUP, VERSION, "modelregistries", "ModelRegistry"),
+    WatchedKind(GROUP, VERSION, "modelregistries", "ModelRegistry", status_matters=False),
     WatchedKind(GROUP, VERSION, "servingruntimes", "ServingRuntime"),
     WatchedKind(GROUP, VERSION, "clusterservingruntimes", "ClusterServingRuntime", cluster_scoped=True),
     WatchedKind(GROUP, VERSION, "analysistemplates", "AnalysisTemplate"),

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.ports import Manifest
-from steersman.shell.kinds import OWNED
+from steersman.shell.kinds import CONFIGURATION, OWNED
 
 Listener = Callable[[Manifest], None]
 
-_STATUS_IGNORED = frozenset(watched.kind for watched in OWNED if not watched.status_matters)
+_STATUS_IGNORED = frozenset(watched.kind for watched in (*CONFIGURATION, *OWNED) if not watched.status_matters)
 
 
 def resource_version(manifest: Manifest) -> int:

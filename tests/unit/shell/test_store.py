@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.shell.store import Store
 
@@ -72,16 +74,17 @@ def test_managed_fields_are_not_kept() -> None:
     assert "managedFields" not in store.get("Service", "ns", "s")["metadata"]  # type: ignore[index]
 
 
-def test_a_status_that_nobody_plans_by_is_kept_but_not_told() -> None:
+@pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ModelRegistry"])
+def test_a_status_that_nobody_plans_by_is_kept_but_not_told(kind: str) -> None:
     def scaler(version: int, **more: Any) -> dict[str, Any]:
-        return {**service(version), "kind": "HorizontalPodAutoscaler", "version": 0, **more}
+        return {**service(version), "kind": kind, "version": 0, **more}
 
     store, told = Store(), []
     store.listen(told.append)
     store.put(scaler(1, spec={"minReplicas": 1}))
     for version in (2, 3):
         store.put(scaler(version, spec={"minReplicas": 1}, status={"currentReplicas": version}))
-    seen = store.get("HorizontalPodAutoscaler", "ns", "s")
+    seen = store.get(kind, "ns", "s")
     assert seen is not None and seen["status"] == {"currentReplicas": 3}
     assert len(told) == 1
     store.put(scaler(4, spec={"minReplicas": 2}))
