@@ -216,6 +216,18 @@ async def test_a_short_outage_is_survived(world: World) -> None:
     assert a.elector.failures > 0
 
 
+async def test_a_leader_tries_again_soon_after_a_failed_renewal(world: World) -> None:
+    server, time, contend = world
+    a = contend("a")
+    await time.advance(10.1)
+    server.down.add("*")
+    await time.advance(5.2)
+    server.down.clear()
+    await time.advance(0.6)
+    assert a.elector.is_leader
+    assert a.lost == 0
+
+
 async def test_an_outage_for_all_ends_the_leader_and_contenders_wait(world: World) -> None:
     server, time, contend = world
     a, b = contend("a"), contend("b")

@@ -204,6 +204,9 @@ class LeaderElector:
         now = self._clock()
         seconds = self._durations.retry_period
         if self._held and self._renewed_at is not None:
+            if now - self._renewed_at >= seconds:
+                # The last renewal failed: there are few more tries until the deadline.
+                seconds /= 4
             seconds = min(seconds, self._renewed_at + self._durations.renew_deadline - now)
         elif self._holder and (left := self._seen_at + self._seen_duration - now) > 0:
             seconds = min(seconds, left)
