@@ -47,7 +47,6 @@ class Reason(StrEnum):
     REGISTRY_NOT_FOUND = "RegistryNotFound"
     NAME_CONFLICT = "NameConflict"
     UNSUPPORTED = "UnsupportedByProvider"
-    ROUTE_NOT_FOUND = "RouteNotFound"
     APPLY_FAILED = "ApplyFailed"
     # ModelResolved
     RESOLVED = "Resolved"

@@ -299,6 +299,8 @@ class HistoryEntry(ApiModel):
     message: str
     started_at: Timestamp
     ended_at: Timestamp
+    regressed: bool = False
+    """It got worse after its promotion: it does not come back without steps."""
 
 
 class ActionStatus(ApiModel):

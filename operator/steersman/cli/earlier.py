@@ -1,22 +1,9 @@
-"""The revisions that one can roll back to, as core.rollout.rollback sees them."""
+"""How a person names the revisions that one can roll back to."""
 
 from __future__ import annotations
 
-from steersman.api.status import HistoryEntry, ModelDeploymentStatus, Outcome
-
-
-def earlier(status: ModelDeploymentStatus) -> list[HistoryEntry]:
-    """Revisions that were stable before, newest first, each once; the present one is none of them.
-
-    The operator keeps the snapshot of each for as long as it stands in the history.
-    """
-    seen = {status.stable.name} if status.stable is not None else set()
-    found: list[HistoryEntry] = []
-    for entry in status.history:
-        if entry.outcome is Outcome.PROMOTED and entry.revision not in seen:
-            seen.add(entry.revision)
-            found.append(entry)
-    return found
+from steersman.api.status import HistoryEntry, ModelDeploymentStatus
+from steersman.core.history import earlier
 
 
 def find(status: ModelDeploymentStatus, to: str) -> HistoryEntry | None:

@@ -10,9 +10,12 @@ from steersman.core.analysis.model import Assessment, Verdict
 from steersman.core.kstatus import abnormal
 from steersman.core.rollout.actions import possible
 from steersman.core.rollout.turn import Turn
+from steersman.core.rollout.weights import PROMPT_SECONDS, is_provisional
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _WAITS_FOR_PERSON = frozenset({Reason.AWAITING_PROMOTION, Reason.INCONCLUSIVE_LIMIT_EXCEEDED, Reason.PAUSED})
+
+_CAPACITY_TROUBLE = frozenset({Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING})
 
 Finding = tuple[ConditionStatus, Reason, str]
 
@@ -64,7 +67,8 @@ def _announce(turn: Turn) -> None:
         ConditionType.TRAFFIC_ROUTED: lambda c: c.reason == Reason.ROUTE_NOT_ACCEPTED,
         ConditionType.ANALYSIS_PASSING: lambda c: c.reason in (Reason.ANALYSIS_ERROR, Reason.ANALYSIS_INCONCLUSIVE),
         ConditionType.PROGRESSING: lambda c: (
-            c.reason == Reason.PROGRESS_DEADLINE_EXCEEDED and turn.status.rollout is not None
+            c.reason in _CAPACITY_TROUBLE
+            or (c.reason == Reason.PROGRESS_DEADLINE_EXCEEDED and turn.status.rollout is not None)
         ),
     }
     for condition in turn.status.conditions:
@@ -192,7 +196,7 @@ def _analysis(turn: Turn, judged: Assessment | None) -> Finding:
         if (
             status.rollout is None
             and status.quarantine is not None
-            and status.quarantine.reason == Reason.ANALYSIS_FAILED
+            and status.quarantine.reason in (Reason.ANALYSIS_FAILED, Reason.REGRESSION)
         ):
             return _FALSE, Reason.ANALYSIS_FAILED, status.quarantine.message
         return _UNKNOWN, Reason.NO_ANALYSIS, "no analysis is under way"
@@ -209,6 +213,14 @@ def _traffic(turn: Turn) -> Finding:
     if not turn.status.weights:
         return _UNKNOWN, Reason.NO_STABLE_REVISION, "no revision receives traffic yet"
     state = turn.provider.read(turn.intent(), turn.snapshot.children)
-    if state.settled:
+    if state.settled or (not state.rejected and _follows_soon(turn)):
         return _TRUE, Reason.WEIGHTS_APPLIED, ", ".join(f"{w.revision} {w.weight} %" for w in turn.status.weights)
     return _FALSE, Reason.ROUTE_NOT_ACCEPTED if state.rejected else Reason.WEIGHTS_PENDING, state.message
+
+
+def _follows_soon(turn: Turn) -> bool:
+    """Whether it is not worth telling that the route is behind: for a moment after a weight is set, or only revisions without traffic differ."""
+    rollout = turn.status.rollout
+    if rollout is None:
+        return any(c.type == ConditionType.TRAFFIC_ROUTED and c.status == _TRUE for c in turn.before.conditions)
+    return is_provisional(turn) and turn.now < rollout.step_started_at + PROMPT_SECONDS

@@ -52,8 +52,8 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
     desired = desired_revision(turn)
     bind_analyses(turn)
     turn.problem = turn.problem or unsupported(turn) or check_surge(turn)
-    _forgive_pause(turn)
     clear_action = handle(turn)
+    _forgive_pause(turn)
     fold_results(turn)
     for _ in range(MAX_TRANSITIONS):
         before = turn.status
@@ -92,10 +92,12 @@ def _seen(turn: Turn, revision: RevisionStatus) -> RevisionStatus:
 
 
 def _forgive_pause(turn: Turn) -> None:
-    """Time spent paused does not count towards the deadline."""
+    """Time spent paused does not count towards the deadline; a pause of the steps goes on meanwhile."""
     rollout = turn.status.rollout
-    waits = rollout is not None and (rollout.phase != RolloutPhase.STEPPING or rollout.gate_open)
-    if waits and turn.was_paused and not turn.paused:
+    if rollout is None or not turn.was_paused or turn.paused:
+        return
+    step = turn.steps[rollout.step] if rollout.step < len(turn.steps) else None
+    if rollout.phase != RolloutPhase.STEPPING or step is None or step.pause is None:
         turn.set_rollout(step_started_at=turn.now)
 
 

@@ -199,3 +199,46 @@ def test_a_new_rollout_ends_the_watch() -> None:
     assert world.status.stable is not None and world.status.stable.version == "3"
     assert world.status.watch is not None and world.status.watch.revision == world.stable
     assert {entry.version for entry in world.status.retiring} == {"2"}
+
+
+def regressed() -> World:
+    """Version 2 got worse after its promotion, and version 1 serves again."""
+    world = at_version(1, watch={"duration": "10m"}, analysis={"templates": [{"name": "errors"}]})
+    world.answer = RegistryAnswer("2")
+    world.run(120)
+    world.failing = {"2": 0.4}
+    world.run(90)
+    assert world.status.stable is not None and world.status.stable.version == "1"
+    return world
+
+
+def test_what_regressed_comes_back_by_steps_only() -> None:
+    world = regressed()
+    assert world.status.last_analysis is not None
+    assert world.condition("AnalysisPassing") == ("False", "AnalysisFailed")
+    world.act("retry")
+    world.reconcile()
+    assert world.status.rollout is not None and not world.status.rollout.fast
+
+
+@pytest.mark.parametrize("how", ["by hand", "after a regression"])
+def test_a_second_rollback_never_leads_to_what_was_left(how: str) -> None:
+    world = regressed() if how == "after a regression" else at_version(2)
+    if how == "by hand":
+        world.act("rollback")
+        world.run(60)
+    pinned = world.status.rollback
+    world.act("rollback")
+    world.run(60)
+    assert world.status.action is not None and world.status.action.result.startswith("ignored")
+    assert world.status.rollback == pinned
+    assert world.status.stable is not None and world.status.stable.version == "1"
+
+
+def test_a_paused_spec_does_not_hold_the_way_back() -> None:
+    world = at_version(2)
+    world.change_spec(gateway_spec(strategy=QUICK, analysis={}, paused=True))
+    world.run(20)
+    world.act("rollback")
+    world.run(60)
+    assert world.status.stable is not None and world.status.stable.version == "1"

@@ -47,7 +47,7 @@ def test_canary_takes_every_weight_of_the_plan_and_no_other() -> None:
     world.run(300)
     assert world.status.stable is not None and world.status.stable.version == "2"
     assert world.status.phase == Phase.HEALTHY
-    assert [set(w) for w in world.weights_seen] == [{100, 0}, {90, 10}, {50}, {0, 100}, {100, 0}, {100}]
+    assert [set(w) for w in world.weights_seen] == [{100, 0}, {90, 10}, {50}, {0, 100}, {100}]
     assert all(sum(weights) == 100 for weights in world.weights_seen)
     assert [name for kind, name in world.children if kind == "Deployment"] == [world.status.stable.name]
     assert [entry.outcome for entry in world.status.history] == [Outcome.PROMOTED, Outcome.PROMOTED]

@@ -165,7 +165,11 @@ def test_autoscaled_stable_is_the_measure_for_the_candidate() -> None:
 
 
 def test_images_are_pulled_before_the_pods_are_made() -> None:
-    world = rolling({}, warmUp={"prePull": True})
+    steps = {"canary": {"steps": [{"setWeight": 25}, {"pause": {}}]}}
+    world = World(gateway_spec(warmUp={"prePull": True}, analysis={}, strategy=steps))
+    world.images_come = True
+    world.run(30)
+    world.answer = RegistryAnswer("2")
     world.images_come = False
     world.run(20)
     assert ("DaemonSet", f"{world.candidate}-pull") in world.children

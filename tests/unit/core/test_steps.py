@@ -257,3 +257,83 @@ def test_an_abort_in_every_step_ends_with_stable_alone() -> None:
         assert len(world.route()["spec"]["rules"]) == 1
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
     assert {step for phase, step in reached if phase == RolloutPhase.STEPPING} >= {3, 4, 5, 6}
+
+
+def paused_at_20() -> World:
+    """A pause that has just begun with the intent of its weight."""
+    world = rolling({"setWeight": 20}, {"pause": {"duration": "60s"}}, {"setWeight": 50}, {"pause": {}}, analysis={})
+    world.reconcile()
+    world.settle()
+    return world
+
+
+def test_a_pause_begins_with_its_weight_and_costs_no_write_when_the_route_follows() -> None:
+    world = paused_at_20()
+    world.reconcile()
+    rollout = world.status.rollout
+    assert rollout is not None and rollout.step == 1 and world.status.candidate_weight == 20
+    recorded = world.manifest["status"]
+    world.settle()
+    world.now += 1
+    world.run(58, step=1)
+    assert world.manifest["status"] == recorded
+    world.run(3, step=1)
+    assert world.status.candidate_weight == 50
+
+
+@pytest.mark.parametrize("why", ["the gateway is slow", "the operator dies before the route is written"])
+def test_a_pause_counts_anew_when_the_route_follows_late(why: str) -> None:
+    world = paused_at_20()
+    if why == "the gateway is slow":
+        world.gateway_works = False
+        world.run(30, step=1)
+        assert world.condition("TrafficRouted") == ("False", "WeightsPending")
+        world.gateway_works = True
+    else:
+        world.reconcile(crash_after=1)
+        assert world.status.candidate_weight == 20 and max(world.route_weights().values()) == 100
+        world.now += 30
+    world.run(58, step=1)
+    assert world.status.candidate_weight == 20
+    assert world.status.rollout is not None and world.status.rollout.step == 1
+    world.run(6, step=1)
+    assert world.status.candidate_weight == 50
+
+
+def test_a_route_that_never_follows_ends_at_the_deadline() -> None:
+    world = paused_at_20()
+    world.gateway_works = False
+    world.run(700, step=10)
+    rollout = world.status.rollout
+    assert rollout is not None and rollout.reason == Reason.PROGRESS_DEADLINE_EXCEEDED
+    assert rollout.phase == RolloutPhase.ABORTING
+
+
+def test_an_experiment_smaller_than_the_weight_takes_no_pods_away() -> None:
+    experiment = {"weight": 10, "duration": "10s"}
+    canary = {"dynamicStableScale": True}
+    world = rolling(
+        {"setWeight": 50}, {"experiment": experiment}, {"pause": {}}, replicas=7, analysis={}, canary=canary
+    )
+    world.pods_start_slowly = 1
+    world.run(120, step=1)
+    assert world.status.rollout is not None and world.status.rollout.step == 2
+    assert world.status.candidate_weight == 50
+    assert world.promises.broken == []
+
+
+def test_the_scale_that_comes_first_holds_from_the_first_pod_on() -> None:
+    world = rolling({"setCanaryScale": {"replicas": 1}}, {"pause": {}}, {"setWeight": 90})
+    world.reconcile()
+    assert world.replicas(world.candidate) == 1
+
+
+def test_time_paused_by_hand_does_not_count_towards_the_deadline() -> None:
+    world = rolling({"setCanaryScale": {"replicas": 3}}, {"setWeight": 90}, {"pause": {}})
+    world.pods_start_slowly = 0
+    world.run(20)
+    world.act("pause")
+    world.run(900, step=30)
+    world.act("resume")
+    world.run(20)
+    assert world.status.rollout is not None and world.status.rollout.phase != RolloutPhase.ABORTING

@@ -89,7 +89,8 @@ class World:
         self.weights_seen: list[tuple[int, ...]] = []
         self.slot: Problem | None = None
         self.trouble: Problem | None = None
-        self.images_come = True
+        self.images_come: bool | None = None
+        """Whether images get onto all nodes; None leaves the pulls as they are."""
         self.pods_start = True
         """Whether new pods become available."""
         self.pods_start_slowly: int | None = None
@@ -239,7 +240,7 @@ class World:
                 if self.pods_start_slowly is not None:
                     wanted = min(wanted, had + self.pods_start_slowly)
                 child["status"] = {"replicas": wanted, "availableReplicas": wanted if healthy else 0}
-            elif kind == "DaemonSet":
+            elif kind == "DaemonSet" and self.images_come is not None:
                 nodes = {"desiredNumberScheduled": 3, "numberReady": 3 if self.images_come else 1}
                 child["status"] = {"observedGeneration": child["metadata"]["generation"], **nodes}
             elif kind == "HTTPRoute" and self.gateway_works:

@@ -58,9 +58,12 @@ def rules(intent: TrafficIntent, matches: Sequence[Match]) -> list[dict[str, Any
 
 
 def backends(intent: TrafficIntent) -> list[dict[str, Any]]:
-    """A backendRef for each revision; the candidate's answers set the affinity's cookie."""
+    """A backendRef for each revision; the candidate's answers set the affinity's cookie.
+
+    By name, so that a promotion, which only changes who is called stable, changes nothing in the route.
+    """
     found = []
-    for revision, weight in intent.weights:
+    for revision, weight in sorted(intent.weights):
         ref = backend(revision, weight)
         if intent.affinity is not None and intent.affinity.revision == revision:
             header = {"name": "Set-Cookie", "value": set_cookie(intent.affinity)}

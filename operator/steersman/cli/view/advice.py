@@ -18,7 +18,6 @@ _ADVICE: dict[Reason, str] = {
     Reason.REGISTRY_NOT_FOUND: "create the ModelRegistry, or name another one in spec.model.registry: kubectl get modelregistries -n {namespace}",
     Reason.NAME_CONFLICT: "an object of that name belongs to somebody else: rename or delete it, or name the ModelDeployment otherwise",
     Reason.UNSUPPORTED: "leave it out of the strategy, or choose a traffic provider that can do it in spec.traffic",
-    Reason.ROUTE_NOT_FOUND: "create the route {route}, or correct spec.traffic.gatewayAPI.adopt.name",
     Reason.APPLY_FAILED: "correct what the API server refuses; the operator tries again by itself",
     Reason.REGISTRY_UNREACHABLE: "see that the registry's server runs and that the operator may reach it; what serves now stays as it is",
     Reason.REGISTRY_UNAUTHORIZED: "correct the credentials in the Secret that the ModelRegistry names",

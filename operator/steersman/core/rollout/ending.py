@@ -59,7 +59,7 @@ def finish_abort(turn: Turn) -> None:
     if outcome == Outcome.ABORTED and rollback is not None and rollback.revision == rollout.revision:
         # The way back failed too: what serves now stays.
         turn.set(rollback=None)
-    if outcome == Outcome.ABORTED:
+    elif outcome == Outcome.ABORTED:
         quarantine(turn, rollout.revision, rollout.version, rollout.reason, rollout.message)
         turn.event(
             Reason.ROLLED_BACK, f"Stable {turn.status.stable.name if turn.status.stable else ''} has all traffic"
@@ -173,6 +173,6 @@ def _close(turn: Turn, outcome: Outcome, reason: str, message: str) -> None:
         rollout=None,
         candidate=None,
         paused=False,
-        last_analysis=rollout.analysis,
+        last_analysis=rollout.analysis or (turn.status.last_analysis if rollout.fast else None),
         history=[entry, *turn.status.history][:HISTORY_LIMIT],
     )

@@ -10,7 +10,7 @@ from steersman.core.analysis.assess import begin
 from steersman.core.naming import revision_name
 from steersman.core.rollout.ending import retire
 from steersman.core.rollout.gate import deadline, pass_gate, step_analysis_passed
-from steersman.core.rollout.scaling import candidate_pods
+from steersman.core.rollout.scaling import can_carry, candidate_pods
 from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.weights import in_force, traffic_changed
 
@@ -79,6 +79,9 @@ def _start(turn: Turn, step: Experiment, running: ExperimentStatus) -> None:
     if turn.available(running.baseline.name) < running.baseline.replicas:
         have = turn.available(running.baseline.name)
         turn.wait(f"{have} of {running.baseline.replicas} pods of the baseline {running.baseline.name} are available")
+        deadline(turn)
+    elif not can_carry(turn, 100 - 2 * step.weight):
+        turn.wait("the pods of stable, for its share of the experiment")
         deadline(turn)
     elif not turn.enough_pods(wanted) or not turn.routed():
         # The proxy learns of the baseline at weight 0 first.

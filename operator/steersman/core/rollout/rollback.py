@@ -8,6 +8,7 @@ from __future__ import annotations
 from steersman.api.conditions import Reason
 from steersman.api.status import HistoryEntry, Outcome, RollbackStatus, RolloutPhase
 from steersman.core.analysis.model import Verdict
+from steersman.core.history import earlier
 from steersman.core.revision import Revision
 from steersman.core.rollout.analyses import of_watch
 from steersman.core.rollout.ending import abort, quarantine
@@ -36,21 +37,9 @@ def stored(turn: Turn, name: str) -> Revision | None:
     return Revision.from_data(name, snapshot["data"]) if snapshot is not None else None
 
 
-def earlier(turn: Turn) -> list[HistoryEntry]:
-    """Revisions that were stable before, newest first, each once; the present one is none of them."""
-    stable = turn.status.stable
-    seen = {stable.name} if stable is not None else set()
-    found = []
-    for entry in turn.status.history:
-        if entry.outcome == Outcome.PROMOTED and entry.revision not in seen:
-            seen.add(entry.revision)
-            found.append(entry)
-    return found
-
-
 def comes_back(turn: Turn, revision: str) -> bool:
     """Whether a revision may skip the steps: its pods are still there from when it was stable, or it is within rollbackWindow."""
-    before = [entry.revision for entry in earlier(turn)]
+    before = [entry.revision for entry in earlier(turn.status) if not entry.regressed]
     if revision not in before:
         return False
     warm = any(entry.revision == revision for entry in turn.status.retiring)
@@ -80,7 +69,7 @@ def roll_back(turn: Turn, argument: str) -> str:
     if rollout is not None and rollout.phase != RolloutPhase.ABORTING and not argument:
         abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "rollback was asked for")
         return "done: traffic returns to stable"
-    candidates = [entry for entry in earlier(turn) if stored(turn, entry.revision) is not None]
+    candidates = [entry for entry in earlier(turn.status) if stored(turn, entry.revision) is not None]
     chosen = next((entry for entry in candidates if not argument or argument in (entry.revision, entry.version)), None)
     if chosen is None:
         known = ", ".join(entry.revision for entry in candidates) or "none"
@@ -103,9 +92,13 @@ def after_regression(turn: Turn) -> None:
     judged = entry.assess()
     if judged.verdict != Verdict.FAILED:
         return
-    back = next((found for found in earlier(turn) if found.revision == watch.previous), None)
+    back = next((found for found in earlier(turn.status) if found.revision == watch.previous), None)
     message = f"{watch.revision} got worse after its promotion: {judged.message}"
-    turn.set(watch=None, last_analysis=watch.analysis)
+    history = [
+        past.model_copy(update={"regressed": True}) if past.revision == watch.revision else past
+        for past in turn.status.history
+    ]
+    turn.set(watch=None, last_analysis=watch.analysis, history=history)
     turn.event(Reason.REGRESSION, message, warning=True)
     quarantine(turn, watch.revision, stable.version, str(Reason.REGRESSION), message)
     if back is not None:

@@ -8,6 +8,7 @@ from math import ceil
 from steersman.api.conditions import Reason
 from steersman.api.quantity import resolve
 from steersman.api.status import RolloutPhase, StrategyName
+from steersman.api.steps import SetCanaryScale
 from steersman.api.strategy import Canary
 from steersman.core.rollout.turn import Turn
 from steersman.core.snapshot import Problem
@@ -40,8 +41,11 @@ def intended_candidate_pods(turn: Turn) -> int:
         preview = blue_green.preview_replicas if blue_green is not None else None
         waiting = rollout.phase in (RolloutPhase.STARTING, RolloutPhase.PRE_PROMOTION)
         return preview if preview is not None and waiting and not rollout.fast else turn.base
-    asked = rollout.canary_scale
+    asked = rollout.canary_scale or _first_scale(turn)
     goal = goal_weight(turn) if asked is None or rollout.gate_open else turn.candidate_weight
+    if rollout.experiment is not None:
+        # What it had before is what it has afterwards, at once.
+        goal = max(turn.candidate_weight, rollout.experiment.weight_before)
     wanted = candidate_pods(turn, max(goal, rollout.mirror, _weight_of_step(turn)))
     if asked is not None and asked.replicas is not None:
         wanted = max(wanted, asked.replicas)
@@ -91,7 +95,7 @@ def _intended_stable_pods(turn: Turn, now: int, beside: int) -> int:
         return turn.base
     if weight == 100:
         return now if _gives_way(canary) else turn.base
-    share = stable_pods(turn, turn.stable_weight)
+    share = stable_pods(turn, _largest_stable_weight(turn))
     if rollout.weight_reached_at is None:
         # The route may carry an earlier, larger share still.
         return max(now, share)
@@ -131,6 +135,22 @@ def can_carry(turn: Turn, weight: int) -> bool:
 
 def _gives_way(canary: Canary) -> bool:
     return canary.dynamic_stable_scale or canary.max_surge is not None
+
+
+def _first_scale(turn: Turn) -> SetCanaryScale | None:
+    """The scale that a rollout sets before anything else holds from its first pod on."""
+    if turn.rollout.phase != RolloutPhase.STARTING or not turn.steps:
+        return None
+    first = turn.steps[0].set_canary_scale
+    return None if first is None or first.match_traffic_weight else first
+
+
+def _largest_stable_weight(turn: Turn) -> int:
+    """Stable's weight, and those that the experiment under way may give it at once."""
+    experiment = turn.rollout.experiment
+    if experiment is None:
+        return turn.stable_weight
+    return max(turn.stable_weight, 100 - experiment.weight_before, 100 - 2 * _weight_of_step(turn))
 
 
 def _weight_of_step(turn: Turn) -> int:

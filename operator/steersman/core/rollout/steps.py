@@ -11,14 +11,18 @@ from steersman.core.rollout import experiment
 from steersman.core.rollout.gate import deadline, step_analysis_passed
 from steersman.core.rollout.scaling import first_pods
 from steersman.core.rollout.turn import Turn
-from steersman.core.rollout.weights import in_force, reach, traffic_changed
+from steersman.core.rollout.weights import PROMPT_SECONDS, in_force, is_provisional, reach, traffic_changed
 
 
 def carry_out(turn: Turn, step: Step) -> bool:
     """Carry the current step on; True once it is done."""
     if step.set_weight is not None:
         # Steps may have been edited in mid-rollout; traffic never goes down by a step.
-        return step.set_weight < turn.candidate_weight or reach(turn, step.set_weight)
+        return (
+            step.set_weight < turn.candidate_weight
+            or reach(turn, step.set_weight)
+            or _pause_may_begin(turn, step.set_weight)
+        )
     if step.analysis is not None:
         return _analysis(turn)
     if step.set_header_route is not None:
@@ -32,18 +36,51 @@ def carry_out(turn: Turn, step: Step) -> bool:
     return _pause(turn, step.pause or Pause())
 
 
+def _pause_may_begin(turn: Turn, weight: int) -> bool:
+    """Whether the timed pause after a weight begins with the intent, as it does when the route follows within PROMPT_SECONDS.
+
+    It saves a write of the status at every weight. With an analysis the moment in which the route carries it is recorded.
+    """
+    rollout, steps = turn.rollout, turn.steps
+    following = steps[rollout.step + 1] if rollout.step + 1 < len(steps) else None
+    just_set = turn.candidate_weight == weight and turn.before.candidate_weight != weight
+    return (
+        just_set
+        and rollout.weight_reached_at is None
+        and rollout.analysis is None
+        and following is not None
+        and following.pause is not None
+        and following.pause.duration is not None
+    )
+
+
 def _pause(turn: Turn, pause: Pause) -> bool:
     rollout = turn.rollout
-    if rollout.promote_requested:
-        return True
     if pause.duration is None:
-        turn.wait(f"Waiting for promote at {turn.candidate_weight} %", Reason.AWAITING_PROMOTION)
+        if not rollout.promote_requested:
+            turn.wait(f"Waiting for promote at {turn.candidate_weight} %", Reason.AWAITING_PROMOTION)
+        return rollout.promote_requested
+    if is_provisional(turn) and not _route_followed(turn):
         return False
     until = rollout.step_started_at + pause.duration
-    if turn.now >= until:
+    if rollout.promote_requested or turn.now >= until:
+        if is_provisional(turn):
+            turn.set_rollout(weight_reached_at=rollout.step_started_at)
         return True
     turn.wait(f"Pausing for {format_duration(pause.duration)} at {turn.candidate_weight} %")
     turn.wake(until)
+    return False
+
+
+def _route_followed(turn: Turn) -> bool:
+    """Whether the route carries the weight, or may still be on its way; else back to the step that sets it, for the pause to count anew."""
+    if turn.routed():
+        return True
+    prompt = turn.rollout.step_started_at + PROMPT_SECONDS
+    if turn.now < prompt and not turn.rollout.promote_requested:
+        turn.wake(prompt)
+        return True
+    turn.enter(turn.rollout.phase, step=turn.rollout.step - 1)
     return False
 
 

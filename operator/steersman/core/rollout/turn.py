@@ -96,8 +96,8 @@ class Turn:
 
     @property
     def paused(self) -> bool:
-        """Held by the spec or by hand."""
-        return self.spec.paused or self.status.paused
+        """Held by the spec or by hand; a rollback is not held."""
+        return (self.spec.paused or self.status.paused) and self.status.rollback is None
 
     @property
     def was_paused(self) -> bool:

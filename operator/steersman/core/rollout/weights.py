@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from steersman.api.conditions import Reason
-from steersman.api.status import AnalysisStage
+from steersman.api.status import AnalysisStage, RolloutPhase
 from steersman.core.analysis.assess import begin, weight_changed
 from steersman.core.rollout.gate import deadline, pass_gate
 from steersman.core.rollout.scaling import candidate_pods
 from steersman.core.rollout.turn import Turn
+
+PROMPT_SECONDS = 2.0
+"""A route that follows within so long of the intent is not worth a write of the status of its own."""
+
+
+def is_provisional(turn: Turn) -> bool:
+    """Whether a pause began with the intent of its weight, whose coming into force is not recorded."""
+    rollout = turn.status.rollout
+    return (
+        rollout is not None
+        and rollout.phase == RolloutPhase.STEPPING
+        and rollout.weight_reached_at is None
+        and turn.candidate_weight > 0
+        and 0 < rollout.step < len(turn.steps)
+        and turn.steps[rollout.step].pause is not None
+        and turn.steps[rollout.step - 1].set_weight == turn.candidate_weight
+    )
 
 
 def reach(turn: Turn, weight: int) -> bool:
