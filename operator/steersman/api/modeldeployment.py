@@ -118,19 +118,27 @@ def _feature_rules() -> list[JsonValue]:
     return rules
 
 
-_FIXED_SIZE = "dynamicStableScale and maxSurge need a fixed number of replicas: leave autoscaling out"
 _CANARY = "has(self.strategy) && has(self.strategy.canary)"
-_FIXED_SIZE_RULE: JsonValue = {
-    "rule": f"!has(self.autoscaling) || !({_CANARY} && (has(self.strategy.canary.maxSurge) || "
-    "(has(self.strategy.canary.dynamicStableScale) && self.strategy.canary.dynamicStableScale)))",
-    "message": _FIXED_SIZE,
-}
+_FIXED_SIZE = "dynamicStableScale and maxSurge need a fixed number of replicas: leave autoscaling out"
+_SHARE_OF_PODS = "a canary of traffic.service splits by numbers of pods: with autoscaling use a gateway, or blueGreen"
+_SIZE_RULES: list[JsonValue] = [
+    {
+        "rule": f"!has(self.autoscaling) || !({_CANARY} && (has(self.strategy.canary.maxSurge) || "
+        "(has(self.strategy.canary.dynamicStableScale) && self.strategy.canary.dynamicStableScale)))",
+        "message": _FIXED_SIZE,
+    },
+    {
+        "rule": "!has(self.autoscaling) || (has(self.strategy) && has(self.strategy.blueGreen)) || "
+        "(has(self.traffic) && !has(self.traffic.service))",
+        "message": _SHARE_OF_PODS,
+    },
+]
 
 
 class ModelDeploymentSpec(ApiModel):
     """The desired state; Steersman never writes it."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_feature_rules(), _FIXED_SIZE_RULE]})
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_feature_rules(), *_SIZE_RULES]})
 
     model: ModelSource
     runtime: RuntimeRef = RuntimeRef()
@@ -158,6 +166,8 @@ class ModelDeploymentSpec(ApiModel):
         canary = self.strategy.canary
         if self.autoscaling is not None and canary is not None and (canary.dynamic_stable_scale or canary.max_surge):
             raise ValueError(_FIXED_SIZE)
+        if self.autoscaling is not None and canary is not None and self.traffic.service is not None:
+            raise ValueError(_SHARE_OF_PODS)
         return self
 
     @property

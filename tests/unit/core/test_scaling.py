@@ -182,8 +182,15 @@ def test_images_are_pulled_before_the_pods_are_made() -> None:
     assert ("DaemonSet", f"{world.candidate}-pull") not in world.children
 
 
-@pytest.mark.parametrize("canary", [{"dynamicStableScale": True}, {"maxSurge": 1}])
-def test_giving_way_needs_a_fixed_number_of_pods(canary: dict[str, Any]) -> None:
-    world = World(gateway_spec(autoscaling={"maxReplicas": 4}, strategy={"canary": canary}))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strategy": {"canary": {"dynamicStableScale": True}}},
+        {"strategy": {"canary": {"maxSurge": 1}}},
+        {"strategy": {"canary": {}}, "traffic": {"service": {}}},
+    ],
+)
+def test_what_counts_pods_needs_a_fixed_number_of_them(changes: dict[str, Any]) -> None:
+    world = World(gateway_spec(autoscaling={"maxReplicas": 4}, **changes))
     world.run(10)
     assert world.condition("Accepted") == ("False", "InvalidSpec")
