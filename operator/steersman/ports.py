@@ -10,6 +10,8 @@ from steersman.api.conditions import Reason
 from steersman.core.analysis.model import Sample
 
 Manifest = dict[str, Any]
+Manifests = list[Manifest]
+"""For classes in which `list` is a method."""
 
 NO_VERSION = "1"
 """A resourceVersion that no object has, for the first write to etcd is number 2: an apply with it creates, and does nothing else."""
@@ -117,6 +119,12 @@ class KubeClient(Protocol):
         at_most: int | None = None,
     ) -> list[Manifest]:
         """Read all pages of a kind, or the first `at_most` objects. Raises NotFound when the kind is not served, ApiError."""
+        ...
+
+    async def list_at(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> tuple[Manifests, str]:
+        """All pages of a kind, and the resourceVersion at which they are true. Raises NotFound when it is not served, ApiError."""
         ...
 
     async def apply(self, manifest: Manifest) -> Manifest:

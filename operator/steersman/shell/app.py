@@ -35,7 +35,7 @@ from steersman.shell.registries import RegistryPoller, RegistrySource
 from steersman.shell.registry_status import RegistryReporter
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
-from steersman.shell.sync import RESYNC_SECONDS, synchronize, synchronize_or_log
+from steersman.shell.sync import RESYNC_SECONDS, synchronize
 from steersman.shell.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Operator:
 
     def trouble(self) -> str | None:
         """Why the process should be restarted, if it should."""
-        if time.monotonic() - self._elector.last_heartbeat > HEARTBEAT_SECONDS:
+        if self._synced and time.monotonic() - self._elector.last_heartbeat > HEARTBEAT_SECONDS:
             return "the leader election does not go on"
         if self._leading and self._queue.oldest_age > STUCK_SECONDS:
             return "the workers are stuck"
@@ -150,7 +150,6 @@ class Operator:
 
     async def _start(self) -> None:
         await telemetry_module.serve(self.telemetry, self.config.metrics_port, lambda: self._synced, self._refresh)
-        self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
         self._events_task = self._spawn(self._recorder.run(), "events")
         self._spawn(self._keep_in_sync(), "resync")
 
@@ -179,31 +178,21 @@ class Operator:
         return task
 
     async def _keep_in_sync(self) -> None:
-        while True:
-            try:
-                unserved = await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
-                break
-            except ApiError as error:
-                logger.warning("cannot list what is to be watched, trying again: %s", error)
-                await asyncio.sleep(2.0)
+        unserved = await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
         if unserved:
             logger.info(
                 "not installed here, which matters only to who uses it: %s", ", ".join(k.kind for k in unserved)
             )
         self._synced = True
-        self._begin_work()
+        # Not before: who leads must be able to work.
+        self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
-            await synchronize_or_log(self._client, self._store, self.kinds, self.config.namespaces)
+            await synchronize(self._client, self._store, self.kinds, self.config.namespaces)
             self._enqueue_all()
 
     def _on_leading(self) -> None:
         self._leading = True
-        self._begin_work()
-
-    def _begin_work(self) -> None:
-        if not (self._synced and self._leading):
-            return
         for number in range(self.config.workers):
             self._spawn(self._work(), f"worker-{number}")
         self._enqueue_all()

@@ -16,8 +16,12 @@ _STATUS_IGNORED = frozenset(watched.kind for watched in (*CONFIGURATION, *OWNED)
 
 def resource_version(manifest: Manifest) -> int:
     """A number that grows with each write of an object: the API server's own order (KEP-5504)."""
-    text = str(manifest["metadata"].get("resourceVersion") or "0")
-    return int(text) if text.isdigit() else 0
+    return number(str(manifest["metadata"].get("resourceVersion") or "0"))
+
+
+def number(version: str) -> int:
+    """A resourceVersion as a number; 0 when it is none."""
+    return int(version) if version.isdigit() else 0
 
 
 class Store:
@@ -82,11 +86,15 @@ class Store:
                 del self._owned[owner]
         self._tell(old)
 
-    def replace_all(self, kind: str, namespace: str | None, manifests: list[Manifest]) -> None:
-        """Make a kind (in one namespace or, for None, everywhere) be what a list has just shown."""
+    def replace_all(self, kind: str, namespace: str | None, manifests: list[Manifest], version: str) -> None:
+        """Make a kind (in one namespace or, for None, everywhere) be what a list has shown at a resourceVersion.
+
+        What was written after that stays.
+        """
         shown = {_key(manifest): manifest for manifest in manifests}
+        listed_at = number(version)
         for key, old in list(self._objects[kind].items()):
-            if key not in shown and (namespace is None or key[0] == namespace):
+            if key not in shown and (namespace is None or key[0] == namespace) and resource_version(old) <= listed_at:
                 self.remove(old)
         for manifest in manifests:
             self.put(manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from kopf._cogs.structs.references import Insights
@@ -87,11 +88,14 @@ class Served:
         self.kinds = kinds
         self.asked: list[tuple[str, str | None]] = []
 
-    async def list(self, api_version: str, kind: str, namespace: str | None = None, labels: object = None) -> list:
+    async def list_at(
+        self, api_version: str, kind: str, namespace: str | None = None, labels: object = None
+    ) -> tuple[list[dict[str, Any]], str]:
         self.asked.append((kind, namespace))
         if kind not in self.kinds:
             raise NotFound(kind)
-        return [{"metadata": {"name": "x", "namespace": namespace or "risk", "uid": "x", "resourceVersion": "1"}}]
+        metadata = {"name": "x", "namespace": namespace or "risk", "uid": "x", "resourceVersion": "1"}
+        return [{"metadata": metadata}], "1"
 
 
 async def test_a_kind_that_is_not_served_is_asked_for_once_and_named() -> None:

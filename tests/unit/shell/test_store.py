@@ -62,10 +62,19 @@ def test_list_removes_what_is_gone_only_in_its_namespace() -> None:
     store = Store()
     for manifest in (service(1), service(2, name="t"), service(3, name="u", namespace="other")):
         store.put(manifest)
-    store.replace_all("Service", "ns", [service(4)])
+    store.replace_all("Service", "ns", [service(4)], "4")
     assert store.count("Service") == 2
-    store.replace_all("Service", None, [])
+    store.replace_all("Service", None, [], "4")
     assert store.count("Service") == 0
+
+
+def test_what_was_written_after_a_list_is_not_gone() -> None:
+    store = Store()
+    store.put(service(1))
+    store.put(service(6, name="t"))
+    store.replace_all("Service", None, [], "5")
+    assert store.get("Service", "ns", "s") is None
+    assert store.get("Service", "ns", "t") is not None
 
 
 def test_managed_fields_are_not_kept() -> None:

@@ -141,6 +141,7 @@ class LeaderElector:
 
         Returns as well, without `on_lost`, after `release`. Trouble with the API server never ends it otherwise.
         """
+        self._heartbeat = self._clock()
         following = [asyncio.create_task(self._follow(self._watch))] if self._watch is not None else []
         try:
             while not self._stopping.is_set() and not await self._try():
