@@ -11,8 +11,8 @@ Weights = dict[str, int]
 
 
 def weights_of(route: dict[str, Any]) -> Weights:
-    """Weight by revision, as the HTTPRoute says."""
-    return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][0]["backendRefs"]}
+    """Weight by revision, as the HTTPRoute's last rule says; rules before it are for certain requests."""
+    return {ref["name"]: ref["weight"] for ref in route["spec"]["rules"][-1]["backendRefs"]}
 
 
 class WeightHistory:
