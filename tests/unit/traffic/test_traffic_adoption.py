@@ -45,8 +45,8 @@ def patches(wanted: TrafficIntent, adopted: Manifest) -> list[RoutePatch]:
     return provider_for(wanted.traffic).patches(wanted, children(adopted, wanted))
 
 
-def patched(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
-    """The route after the patch, applied as RFC 6902 says for the two operations that are used."""
+def step(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
+    """The route after the patch, applied as RFC 6902 says for the two operations that are used; nobody has answered yet."""
     result = copy.deepcopy(adopted)
     for patch in patches(wanted, adopted):
         assert (patch.kind, patch.name) == (adopted["kind"], "shop")
@@ -57,15 +57,34 @@ def patched(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
             _, _, rules, number, field = change["path"].split("/")
             assert (rules, field) == ("rules", "backendRefs")
             result["spec"]["rules"][int(number)]["backendRefs"] = change["value"]
+        result["metadata"]["generation"] += 1
     return result
+
+
+def patched(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
+    """The route after every patch, each answered by its Gateway."""
+    result = answer("public")(adopted)
+    for _ in range(3):
+        changed = step(wanted, result)
+        if changed == result:
+            return result
+        result = answer("public")(changed)
+    raise AssertionError(f"no end of patches: {result}")
 
 
 def read(wanted: TrafficIntent, adopted: Manifest | None) -> TrafficState:
     return provider_for(wanted.traffic).read(wanted, children(adopted, wanted))
 
 
+def refs(adopted: Manifest, number: int = 0) -> dict[str, int]:
+    return {ref["name"]: ref.get("weight", 1) for ref in adopted["spec"]["rules"][number]["backendRefs"]}
+
+
 def split(adopted: Manifest, number: int = 0) -> dict[str, int]:
-    return {ref["name"]: ref["weight"] for ref in adopted["spec"]["rules"][number]["backendRefs"]}
+    """Weights of the revisions; the Service that the owner names is there too, at 0."""
+    found = refs(adopted, number)
+    assert found.pop("fraud") == 0
+    return found
 
 
 def test_only_backend_refs_of_its_own_rules_change() -> None:
@@ -75,7 +94,7 @@ def test_only_backend_refs_of_its_own_rules_change() -> None:
     for manifest in (before, after):
         for number in (1, 2):
             del manifest["spec"]["rules"][number]["backendRefs"]
-    assert after == before
+    assert after["spec"] == before["spec"]
 
 
 def test_a_patch_holds_for_one_version_and_is_made_once() -> None:
@@ -88,7 +107,38 @@ def test_a_patch_holds_for_one_version_and_is_made_once() -> None:
 def test_every_split_fits(case: str) -> None:
     after = patched(intent(case), route(rule(OURS)))
     assert split(after) == dict(CASES[case].weights)
-    assert read(intent(case), answer("public")({**after})).settled
+    assert read(intent(case), after).settled
+
+
+def test_revisions_are_known_to_the_proxy_before_they_get_requests() -> None:
+    """At weight 0 until the Gateway has answered; the owner's ref keeps the requests as long."""
+    first = step(intent(), answer("public")(route(rule(OURS))))
+    assert refs(first) == {V1: 0, V2: 0, "fraud": 1}
+    assert "does not carry" in read(intent(), first).message
+    assert patches(intent(), first) == []
+    assert split(step(intent(), answer("public")(first))) == {V1: 80, V2: 20}
+    refused = refuse("public", condition="ResolvedRefs")(first)
+    assert split(step(intent(), refused)) == {V1: 80, V2: 20}
+
+
+def test_a_weight_falls_without_an_answer_and_rises_from_zero_with_one() -> None:
+    """On the way back nothing is waited for."""
+    there = patched(intent(), route(rule(OURS)))
+    unanswered = {**there, "status": {}}
+    back = replace(intent(), weights=((V1, 100), (V2, 0)))
+    assert split(step(back, unanswered)) == {V1: 100, V2: 0}
+    new = replace(intent("retiring"), weights=((V1, 95), (V2, 0), (V3, 5)))
+    assert split(step(new, there)) == {V1: 80, V2: 20, V3: 0}
+    assert split(patched(new, there)) == {V1: 95, V2: 0, V3: 5}
+    switched = patched(replace(intent(), weights=((V2, 100), (V1, 0))), there)
+    assert patches(back, {**switched, "status": {}}) == []
+    assert split(step(back, switched)) == {V1: 100, V2: 0}
+
+
+def test_without_any_of_the_present_services_the_split_comes_at_once() -> None:
+    """There is nothing that could serve until then."""
+    gone = [{"name": "fraud-v9-deadbeef", "port": 80, "weight": 1}]
+    assert split(step(intent(), route(rule(*gone)))) == {V1: 80, V2: 20}
 
 
 def test_revisions_that_are_gone_are_recognized_by_their_names() -> None:
@@ -127,7 +177,7 @@ def test_filters_of_the_owner_stay() -> None:
         {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-Team", "value": "risk"}]}}
     ]
     after = patched(intent(), route(rule({**OURS, "filters": filters})))
-    assert [ref["filters"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [filters, filters]
+    assert [ref["filters"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [filters] * 3
     assert patches(intent(), after) == []
 
 
@@ -147,8 +197,8 @@ def test_a_route_of_the_same_name_is_not_its_own() -> None:
 
 def test_settled_when_its_gateways_say_so() -> None:
     after = patched(intent(), route(rule(OURS)))
-    assert "0 of 1 parents" in read(intent(), after).message
-    assert read(intent(), answer("public")(after)).settled
+    assert "0 of 1 parents" in read(intent(), {**after, "status": {}}).message
+    assert read(intent(), after).settled
     refused = read(intent(), refuse("public", condition="ResolvedRefs")(after))
     assert refused.rejected and WORDS in refused.message
     older = answer("public")(after)
