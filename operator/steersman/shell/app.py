@@ -77,6 +77,8 @@ class Operator:
             config.lease_name,
             f"{config.pod_name}_{uuid.uuid4().hex[:8]}",
             watch=client.watch,
+            # Who leads must be able to work.
+            eligible=lambda: self._synced,
         )
         self._recorder = EventRecorder(
             client,
@@ -141,7 +143,7 @@ class Operator:
 
     def trouble(self) -> str | None:
         """Why the process should be restarted, if it should."""
-        if self._synced and time.monotonic() - self._elector.last_heartbeat > HEARTBEAT_SECONDS:
+        if time.monotonic() - self._elector.last_heartbeat > HEARTBEAT_SECONDS:
             return "the leader election does not go on"
         if self._leading and self._queue.oldest_age > STUCK_SECONDS:
             return "the workers are stuck"
@@ -150,6 +152,7 @@ class Operator:
 
     async def _start(self) -> None:
         await telemetry_module.serve(self.telemetry, self.config.metrics_port, lambda: self._synced, self._refresh)
+        self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
         self._events_task = self._spawn(self._recorder.run(), "events")
         self._spawn(self._keep_in_sync(), "resync")
 
@@ -184,8 +187,7 @@ class Operator:
                 "not installed here, which matters only to who uses it: %s", ", ".join(k.kind for k in unserved)
             )
         self._synced = True
-        # Not before: who leads must be able to work.
-        self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
+        self._elector.look_now()
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
             await synchronize(self._client, self._store, self.kinds, self.config.namespaces)

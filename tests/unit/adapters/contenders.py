@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import heapq
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from steersman.adapters.kube.lease import Durations, LeaderElector
@@ -131,6 +131,7 @@ class Contender:
         identity: str,
         durations: Durations | None = None,
         watching: bool = False,
+        eligible: Callable[[], bool] = lambda: True,
     ) -> None:
         self.client = server.client(identity)
         self.elector = LeaderElector(
@@ -139,6 +140,7 @@ class Contender:
             "steersman",
             identity,
             watch=self.client.watch if watching else None,
+            eligible=eligible,
             durations=durations or Durations(),
             clock=time,
             wall_clock=lambda: 0.0,

@@ -108,6 +108,20 @@ async def test_a_watch_that_is_behind_changes_nothing(world: World) -> None:
     assert b.elector.holder == "a"
 
 
+async def test_who_is_not_eligible_looks_on_and_takes_over_once_it_is(world: World) -> None:
+    _, time, contend = world
+    able: list[bool] = []
+    a, b = contend("a"), contend("b", eligible=lambda: bool(able))
+    await time.advance(5)
+    await a.kill()
+    await time.advance(20)
+    assert not b.elector.is_leader
+    able.append(True)
+    b.elector.look_now()
+    await time.advance(0)
+    assert b.elector.is_leader
+
+
 async def test_release_of_a_contender_leaves_the_lease_alone(world: World) -> None:
     server, time, contend = world
     a, b = contend("a"), contend("b")

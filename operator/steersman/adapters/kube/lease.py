@@ -74,6 +74,7 @@ class LeaderElector:
         identity: str,
         *,
         watch: LeaseWatch | None = None,
+        eligible: Callable[[], bool] = lambda: True,
         durations: Durations = Durations(),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -81,13 +82,15 @@ class LeaderElector:
     ) -> None:
         """`identity` must be unique among all processes that ever contend, e.g. <pod name>_<uuid>.
 
-        `clock` gives monotonic seconds; `wall_clock` only writes the timestamps that people read.
+        While not `eligible` it looks on, but does not take the Lease. `clock` gives monotonic seconds; `wall_clock` only
+        writes the timestamps that people read.
         """
         self._client = client
         self._namespace = namespace
         self._name = name
         self.identity = identity
         self._watch = watch
+        self._eligible = eligible
         self._durations = durations
         self._clock = clock
         self._wall_clock = wall_clock
@@ -99,7 +102,7 @@ class LeaderElector:
         self._renewed_at: float | None = None
         self._held = False
         self._stopping = asyncio.Event()
-        self._free = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._turn = asyncio.Lock()
         self._heartbeat = clock()
         self._holder = ""
@@ -141,7 +144,6 @@ class LeaderElector:
 
         Returns as well, without `on_lost`, after `release`. Trouble with the API server never ends it otherwise.
         """
-        self._heartbeat = self._clock()
         following = [asyncio.create_task(self._follow(self._watch))] if self._watch is not None else []
         try:
             while not self._stopping.is_set() and not await self._try():
@@ -165,6 +167,10 @@ class LeaderElector:
                 on_lost()
                 return
 
+    def look_now(self) -> None:
+        """Do not wait for the next look: something changed, such as `eligible`."""
+        self._hurry.set()
+
     async def release(self) -> None:
         """Stop contending and, if leader, give the Lease up so that another need not wait. Call it after the last write.
 
@@ -181,7 +187,7 @@ class LeaderElector:
                     if (record.get("spec") or {}).get("holderIdentity") == self.identity:
                         await self._client.replace(self._with_spec(record, ""))
             except (ApiError, Conflict, NotFound, TimeoutError) as error:
-                logger.warning("cannot release lease %s: %s", self._name, error or "timeout")
+                logger.warning("cannot release lease %s: %s", self._name, str(error) or "timeout")
 
     async def _follow(self, watch: LeaseWatch) -> None:
         """See renewals when they happen, and have the Lease tried at once when it is let go."""
@@ -195,9 +201,9 @@ class LeaderElector:
                         if what in ("ADDED", "MODIFIED"):
                             self._observe(record)
                             if not self._holder:
-                                self._free.set()
+                                self._hurry.set()
             except (ApiError, Conflict, NotFound, TimeoutError) as error:
-                logger.debug("cannot watch lease %s/%s: %s", self._namespace, self._name, error or "timeout")
+                logger.debug("cannot watch lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
             await self._sleep(self._durations.retry_period)
 
     async def _pause(self) -> None:
@@ -214,12 +220,12 @@ class LeaderElector:
         waiting = [
             asyncio.create_task(self._sleep(max(seconds, 0.0))),
             asyncio.create_task(self._stopping.wait()),
-            asyncio.create_task(self._free.wait()),
+            asyncio.create_task(self._hurry.wait()),
         ]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._free.clear()
+            self._hurry.clear()
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
@@ -251,7 +257,7 @@ class LeaderElector:
     def _trouble(self, error: Exception) -> None:
         self._failures += 1
         self._record = None
-        logger.warning("cannot use lease %s/%s: %s", self._namespace, self._name, error or "timeout")
+        logger.warning("cannot use lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
 
     async def _acquire_or_renew(self) -> bool:
         begin = self._clock()
@@ -308,7 +314,8 @@ class LeaderElector:
         self._transitions = int(spec.get("leaseTransitions") or 0)
 
     def _may_take_over(self) -> bool:
-        return not self._holder or self._clock() - self._seen_at >= self._seen_duration
+        expired = not self._holder or self._clock() - self._seen_at >= self._seen_duration
+        return expired and self._eligible()
 
     def _new_record(self) -> Manifest:
         metadata = {"name": self._name, "namespace": self._namespace}
