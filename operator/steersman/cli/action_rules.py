@@ -56,6 +56,8 @@ def _promote_full(md: ModelDeployment) -> UserError | None:
         return UserError(
             f"version {rollout.version} is promoted without steps already", f"follow it: {_command(md, 'watch')}"
         )
+    if rollout.strategy is StrategyName.INITIAL:
+        return UserError("the first rollout has no steps to leave out", f"follow it: {_command(md, 'watch')}")
     return None
 
 

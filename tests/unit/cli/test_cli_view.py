@@ -392,18 +392,21 @@ def test_history_lists_each_rollout() -> None:
 
 def test_history_says_what_each_revision_takes_to_be_rolled_back_to() -> None:
     manifest = samples.rolled_back()
-    manifest["status"]["history"][3] |= {"version": "8"}  # another configuration of version 8
+    history = manifest["status"]["history"]
+    history.append(history[3] | {"revision": "fraud-v6-00112233"})  # another configuration of version 6
     lines = text(render_history(read_model(manifest)[0], NOW), 300).splitlines()[1:]
     assert [line.split()[0] for line in lines] == [
         "fraud-v7-1a2b3c4d",
         "fraud-v8-5e6f7a8b",
         "fraud-v7-1a2b3c4d",
         "fraud-v6-99887766",
+        "fraud-v6-00112233",
     ]
     assert "serves now" in lines[0]
-    assert lines[1].endswith("--to 8")
+    assert "--to" not in lines[1]  # it was rolled back from
     assert "--to" not in lines[2] and "serves now" not in lines[2]
-    assert lines[3].endswith("--to fraud-v6-99887766")
+    assert lines[3].endswith("--to 6")
+    assert lines[4].endswith("--to fraud-v6-00112233")
 
 
 @pytest.mark.parametrize(("weight", "filled"), [(0, 0), (1, 1), (10, 2), (50, 10), (99, 19), (100, 20)])

@@ -75,8 +75,8 @@ def _promote_full(turn: Turn) -> str:
     rollout = turn.status.rollout
     if rollout is None or rollout.phase == RolloutPhase.ABORTING:
         return "ignored: no rollout is under way"
-    if rollout.fast:
-        return "ignored: the rollout leaves out its steps already"
+    if rollout.fast or turn.status.stable is None:
+        return "ignored: the rollout has no steps to leave out"
     turn.set(paused=False)
     turn.set_rollout(fast=True, held=False)
     turn.event(Reason.RESUMED, f"{rollout.revision}: promote-full was asked for, the remaining steps are left out")
