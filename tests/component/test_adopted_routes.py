@@ -27,6 +27,9 @@ SPEC = ModelDeploymentSpec.model_validate(
 )
 
 
+ACCEPTED = {"parents": [{"conditions": [{"type": kind, "status": "True"} for kind in ("Accepted", "ResolvedRefs")]}]}
+
+
 class Owner:
     """Whoever wrote the route, and what they see."""
 
@@ -54,27 +57,7 @@ class Owner:
         return self._api.get("httproute", "shop", "--namespace", self.namespace, "--show-managed-fields")
 
     def refs(self, rule: int = 1) -> dict[str, int]:
-        """Weights of the Services that get requests."""
-        refs = self.route()["spec"]["rules"][rule]["backendRefs"]
-        return {ref["name"]: ref["weight"] for ref in refs if ref["weight"]}
-
-    def answer(self) -> None:
-        """The Gateway accepts the route as it is."""
-        route = self.route()
-        condition = {
-            "status": "True",
-            "reason": "Accepted",
-            "message": "",
-            "lastTransitionTime": "2020-01-01T00:00:00Z",
-        }
-        seen = [
-            {**condition, "type": kind, "observedGeneration": route["metadata"]["generation"]}
-            for kind in ("Accepted", "ResolvedRefs")
-        ]
-        parent = {"controllerName": "example.com/gateway", "parentRef": {"name": "public"}, "conditions": seen}
-        patch = json.dumps({"status": {"parents": [parent]}})
-        arguments = ("--namespace", self.namespace, "--subresource=status", "--type=merge", "--patch", patch)
-        self._api.kubectl("patch", "httproute", "shop", *arguments)
+        return {ref["name"]: ref["weight"] for ref in self.route()["spec"]["rules"][rule]["backendRefs"]}
 
     def delete(self) -> None:
         self._api.kubectl("delete", "httproute", "shop", "--namespace", self.namespace)
@@ -99,10 +82,9 @@ async def kube(provider_kinds: ControlPlane, monkeypatch: pytest.MonkeyPatch) ->
 class Adopter:
     """The operator's part: what it knows of the route, and its patches."""
 
-    def __init__(self, kube: AioKubeClient, owner: Owner) -> None:
+    def __init__(self, kube: AioKubeClient, namespace: str) -> None:
         self._kube = kube
-        self._owner = owner
-        self._namespace = owner.namespace
+        self._namespace = namespace
         self.woken: asyncio.Queue[Key] = asyncio.Queue()
         self.routes = AdoptedRoutes(kube, self.woken.put_nowait)
 
@@ -111,23 +93,18 @@ class Adopter:
         return found[0] if found else None
 
     async def split(self, v1: int) -> int:
-        """Give the route a split, as far as it is known, its Gateway answering each time; how many patches that took."""
+        """Give the route a split, as far as it is known; how many patches that took."""
         weights = ((V1, v1), (V2, 100 - v1))
-        intent = TrafficIntent(self._namespace, "fraud", SPEC.traffic, weights)
-        count = 0
-        while True:
-            known = await self.known()
-            patches = provider_for(SPEC.traffic).patches(intent, Children(adopted=[known] if known else []))
-            if not patches:
-                return count
-            (patch,) = patches
+        intent = TrafficIntent(self._namespace, "fraud", SPEC.traffic, weights, adopted=await self.known())
+        provider = provider_for(SPEC.traffic)
+        keeper = {**provider.render(intent)[-1], "status": ACCEPTED}
+        patches = provider.patches(intent, Children([keeper]))
+        for patch in patches:
             written = await self._kube.json_patch(
                 patch.api_version, patch.kind, self._namespace, patch.name, patch.operations
             )
-            self._owner.answer()
-            self.routes.put(await self._kube.get(patch.api_version, patch.kind, self._namespace, patch.name))
-            assert written["metadata"]["generation"] >= 2
-            count += 1
+            self.routes.put(written)
+        return len(patches)
 
     async def until_woken(self) -> Manifest | None:
         async with asyncio.timeout(30):
@@ -137,7 +114,7 @@ class Adopter:
 
 @pytest.fixture
 async def adopter(kube: AioKubeClient, owner: Owner) -> AsyncIterator[Adopter]:
-    made = Adopter(kube, owner)
+    made = Adopter(kube, owner.namespace)
     yield made
     await made.routes.close()
 
@@ -152,7 +129,7 @@ def without_refs(manifest: Manifest) -> dict[str, Any]:
 async def test_only_the_refs_change(owner: Owner, adopter: Adopter) -> None:
     owner.apply(owner.manifest("/a", "/b"))
     before = owner.route()
-    assert await adopter.split(80) == 2
+    assert await adopter.split(80) == 1
     assert owner.refs(1) == owner.refs(2) == {V1: 80, V2: 20}
     after = owner.route()
     assert without_refs(after) == without_refs(before)
@@ -170,7 +147,7 @@ async def test_the_owner_is_seen_at_once_and_followed(owner: Owner, adopter: Ado
         known = await adopter.until_woken()
         assert known is not None
         seen = [ref["name"] for ref in known["spec"]["rules"][1]["backendRefs"]]
-    assert await adopter.split(80) == 2
+    assert await adopter.split(80) == 1
     assert owner.refs() == {V1: 80, V2: 20}
 
 

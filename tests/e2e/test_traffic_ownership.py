@@ -35,9 +35,8 @@ def shop(workspace: Workspace) -> dict[str, Any]:
 
 
 def split(workspace: Workspace) -> dict[str, int]:
-    """Weights of the Services that get requests; others are named so that the proxy knows them."""
     rule = workspace.get("httproute", "shop")["spec"]["rules"][1]
-    return {ref["name"]: ref["weight"] for ref in rule["backendRefs"] if ref["weight"]}
+    return {ref["name"]: ref["weight"] for ref in rule["backendRefs"]}
 
 
 def test_the_owner_applies_the_adopted_route_again_in_mid_rollout(workspace: Workspace) -> None:

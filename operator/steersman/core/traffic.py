@@ -49,6 +49,8 @@ class TrafficIntent:
     """In this order, before the weights."""
     mirror: Mirror | None = None
     affinity: Affinity | None = None
+    adopted: Manifest | None = None
+    """Somebody else's route that the settings name, as last seen."""
 
 
 @dataclass(frozen=True)

@@ -120,9 +120,11 @@ def test_the_adopted_route_has_a_rule_for_its_model_deployment():
     ((name, spec),) = [(n, s) for n, s in DEPLOYMENTS.items() if s.traffic.gateway_api and s.traffic.gateway_api.adopt]
     route = next(d for d in OBJECTS if d["kind"] == "HTTPRoute")
     assert route["metadata"]["name"] == spec.traffic.gateway_api.adopt.name
-    intent = TrafficIntent("default", name, spec.traffic, ((f"{name}-v1-0a1b2c3d", 100),))
     seen = {**route, "metadata": {**route["metadata"], "resourceVersion": "1"}}
-    (patch,) = provider_for(spec.traffic).patches(intent, Children(adopted=[seen]))
+    intent = TrafficIntent("default", name, spec.traffic, ((f"{name}-v1-0a1b2c3d", 100),), adopted=seen)
+    accepted = {"conditions": [{"type": kind, "status": "True"} for kind in ("Accepted", "ResolvedRefs")]}
+    beside = [{**m, "status": {"parents": [accepted]}} for m in provider_for(spec.traffic).render(intent)]
+    (patch,) = provider_for(spec.traffic).patches(intent, Children(beside))
     assert [operation["path"] for operation in patch.operations] == [
         "/metadata/resourceVersion",
         "/spec/rules/0/backendRefs",

@@ -12,7 +12,7 @@ from steersman.adapters.traffic import provider_for
 from steersman.core.snapshot import Children, Manifest, RoutePatch
 from steersman.core.traffic import TrafficIntent, TrafficState
 from unit.traffic.cases import CASES, V1, V2, V3
-from unit.traffic.contract import WORDS
+from unit.traffic.contract import WORDS, as_stored
 from unit.traffic.gateway_status import answer, refuse
 
 ADOPTED = {"gatewayAPI": {"adopt": {"name": "shop"}}}
@@ -37,19 +37,21 @@ def rule(*refs: dict[str, Any], path: str = "/fraud", **more: Any) -> dict[str, 
     return {"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": list(refs), **more}
 
 
-def children(adopted: Manifest | None, wanted: TrafficIntent) -> Children:
-    return Children(provider_for(wanted.traffic).render(wanted), [adopted] if adopted else [])
+def children(wanted: TrafficIntent) -> Children:
+    """What is rendered beside the adopted route, accepted by its Gateway."""
+    return Children(map(answer("public"), as_stored(provider_for(wanted.traffic).render(wanted))))
 
 
-def patches(wanted: TrafficIntent, adopted: Manifest) -> list[RoutePatch]:
-    return provider_for(wanted.traffic).patches(wanted, children(adopted, wanted))
+def patches(wanted: TrafficIntent, adopted: Manifest, there: Children | None = None) -> list[RoutePatch]:
+    wanted = replace(wanted, adopted=adopted)
+    return provider_for(wanted.traffic).patches(wanted, children(wanted) if there is None else there)
 
 
-def step(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
+def patched(wanted: TrafficIntent, adopted: Manifest, there: Children | None = None) -> Manifest:
     """The route after the patch, applied as RFC 6902 says for the two operations that are used; nobody has answered yet."""
     result = copy.deepcopy(adopted)
-    for patch in patches(wanted, adopted):
-        assert (patch.kind, patch.name) == (adopted["kind"], "shop")
+    for patch in patches(wanted, adopted, there):
+        assert (patch.kind, patch.name) == (adopted["kind"], adopted["metadata"]["name"])
         test, *changes = patch.operations
         assert test == {"op": "test", "path": "/metadata/resourceVersion", "value": "17"}
         for change in changes:
@@ -61,30 +63,13 @@ def step(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
     return result
 
 
-def patched(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
-    """The route after every patch, each answered by its Gateway."""
-    result = answer("public")(adopted)
-    for _ in range(3):
-        changed = step(wanted, result)
-        if changed == result:
-            return result
-        result = answer("public")(changed)
-    raise AssertionError(f"no end of patches: {result}")
-
-
 def read(wanted: TrafficIntent, adopted: Manifest | None) -> TrafficState:
-    return provider_for(wanted.traffic).read(wanted, children(adopted, wanted))
-
-
-def refs(adopted: Manifest, number: int = 0) -> dict[str, int]:
-    return {ref["name"]: ref.get("weight", 1) for ref in adopted["spec"]["rules"][number]["backendRefs"]}
+    wanted = replace(wanted, adopted=adopted)
+    return provider_for(wanted.traffic).read(wanted, children(wanted))
 
 
 def split(adopted: Manifest, number: int = 0) -> dict[str, int]:
-    """Weights of the revisions; the Service that the owner names is there too, at 0."""
-    found = refs(adopted, number)
-    assert found.pop("fraud") == 0
-    return found
+    return {ref["name"]: ref.get("weight", 1) for ref in adopted["spec"]["rules"][number]["backendRefs"]}
 
 
 def test_only_backend_refs_of_its_own_rules_change() -> None:
@@ -107,38 +92,51 @@ def test_a_patch_holds_for_one_version_and_is_made_once() -> None:
 def test_every_split_fits(case: str) -> None:
     after = patched(intent(case), route(rule(OURS)))
     assert split(after) == dict(CASES[case].weights)
-    assert read(intent(case), after).settled
+    assert read(intent(case), answer("public")(after)).settled
 
 
-def test_revisions_are_known_to_the_proxy_before_they_get_requests() -> None:
-    """At weight 0 until the Gateway has answered; the owner's ref keeps the requests as long."""
-    first = step(intent(), answer("public")(route(rule(OURS))))
-    assert refs(first) == {V1: 0, V2: 0, "fraud": 1}
-    assert "does not carry" in read(intent(), first).message
-    assert patches(intent(), first) == []
-    assert split(step(intent(), answer("public")(first))) == {V1: 80, V2: 20}
-    refused = refuse("public", condition="ResolvedRefs")(first)
-    assert split(step(intent(), refused)) == {V1: 80, V2: 20}
+def keeper(wanted: TrafficIntent, adopted: Manifest) -> Manifest:
+    _, made = provider_for(wanted.traffic).render(replace(wanted, adopted=adopted))
+    return made
 
 
-def test_a_weight_falls_without_an_answer_and_rises_from_zero_with_one() -> None:
-    """On the way back nothing is waited for."""
+def test_another_route_keeps_every_service_known_to_the_proxy() -> None:
+    """For the same Gateways and hostnames; the path is nobody's, and leads to the Service that the owner names."""
+    made = keeper(intent("starting"), route(rule(OURS)))
+    assert (made["kind"], made["metadata"]["name"]) == ("HTTPRoute", "fraud-adoption")
+    assert made["spec"]["parentRefs"] == route()["spec"]["parentRefs"]
+    assert made["spec"]["hostnames"] == route()["spec"]["hostnames"]
+    assert split(made) == {"fraud": 100, V1: 0, V2: 0}
+    (match,) = made["spec"]["rules"][0]["matches"]
+    assert match == {"path": {"type": "Exact", "value": "/.well-known/steersman/fraud"}}
+
+
+def test_no_share_rises_from_zero_before_the_proxy_knows_the_revision() -> None:
+    """The keeper must name it and its Gateway must have looked at that; what it thinks of it does not matter."""
+    adopted = route(rule(OURS))
+    wanted = replace(intent(), adopted=adopted)
+    rendered = as_stored(provider_for(wanted.traffic).render(wanted))
+    older = as_stored(provider_for(wanted.traffic).render(replace(intent("first"), adopted=adopted)))
+    assert patches(intent(), adopted, Children(rendered[:1])) == []
+    assert patches(intent(), adopted, Children(rendered)) == []
+    assert patches(intent(), adopted, Children(map(answer("public"), older))) == []
+    assert "does not carry" in provider_for(wanted.traffic).read(wanted, Children(rendered)).message
+    for answered in (answer("public"), refuse("public"), refuse("public", condition="ResolvedRefs")):
+        assert split(patched(intent(), adopted, Children(map(answered, rendered)))) == {V1: 80, V2: 20}
+
+
+def test_on_the_way_back_nothing_is_waited_for() -> None:
     there = patched(intent(), route(rule(OURS)))
-    unanswered = {**there, "status": {}}
     back = replace(intent(), weights=((V1, 100), (V2, 0)))
-    assert split(step(back, unanswered)) == {V1: 100, V2: 0}
-    new = replace(intent("retiring"), weights=((V1, 95), (V2, 0), (V3, 5)))
-    assert split(step(new, there)) == {V1: 80, V2: 20, V3: 0}
-    assert split(patched(new, there)) == {V1: 95, V2: 0, V3: 5}
+    assert split(patched(back, there, Children())) == {V1: 100, V2: 0}
     switched = patched(replace(intent(), weights=((V2, 100), (V1, 0))), there)
-    assert patches(back, {**switched, "status": {}}) == []
-    assert split(step(back, switched)) == {V1: 100, V2: 0}
+    assert patches(back, switched, Children()) == []
+    assert split(patched(back, switched)) == {V1: 100, V2: 0}
 
 
-def test_without_any_of_the_present_services_the_split_comes_at_once() -> None:
-    """There is nothing that could serve until then."""
-    gone = [{"name": "fraud-v9-deadbeef", "port": 80, "weight": 1}]
-    assert split(step(intent(), route(rule(*gone)))) == {V1: 80, V2: 20}
+def test_order_does_not_matter() -> None:
+    there = patched(intent(), route(rule(OURS)))
+    assert patches(replace(intent(), weights=((V2, 20), (V1, 80))), there) == []
 
 
 def test_revisions_that_are_gone_are_recognized_by_their_names() -> None:
@@ -177,28 +175,28 @@ def test_filters_of_the_owner_stay() -> None:
         {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "X-Team", "value": "risk"}]}}
     ]
     after = patched(intent(), route(rule({**OURS, "filters": filters})))
-    assert [ref["filters"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [filters] * 3
+    assert [ref["filters"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [filters] * 2
     assert patches(intent(), after) == []
 
 
 def test_missing_route_is_said() -> None:
     state = read(intent(), None)
     assert state.rejected and "HTTPRoute shop" in state.message and "not there" in state.message
-    assert provider_for(intent().traffic).patches(intent(), children(None, intent())) == []
+    assert provider_for(intent().traffic).patches(intent(), children(intent())) == []
 
 
-def test_a_route_of_the_same_name_is_not_its_own() -> None:
-    """An owned object is no adopted one, and the other way round."""
+def test_the_adopted_route_may_be_called_as_the_model_deployment() -> None:
     wanted = intent(traffic={"gatewayAPI": {"adopt": {"name": "fraud"}}})
-    own = {**route(rule(OURS)), "metadata": {"name": "fraud", "resourceVersion": "1"}}
-    there = Children([*provider_for(wanted.traffic).render(wanted), own])
-    assert provider_for(wanted.traffic).patches(wanted, there) == []
+    adopted = route(rule(OURS))
+    adopted["metadata"]["name"] = "fraud"
+    after = patched(wanted, adopted)
+    assert split(after) == {V1: 80, V2: 20} and read(wanted, answer("public")(after)).settled
 
 
 def test_settled_when_its_gateways_say_so() -> None:
     after = patched(intent(), route(rule(OURS)))
-    assert "0 of 1 parents" in read(intent(), {**after, "status": {}}).message
-    assert read(intent(), after).settled
+    assert "0 of 1 parents" in read(intent(), after).message
+    assert read(intent(), answer("public")(after)).settled
     refused = read(intent(), refuse("public", condition="ResolvedRefs")(after))
     assert refused.rejected and WORDS in refused.message
     older = answer("public")(after)
@@ -214,16 +212,17 @@ def test_front_service_reaches_the_revision_with_the_most_weight() -> None:
     assert service["spec"]["selector"]["steersman.dev/revision"] == V1
     (service,) = provider_for(intent().traffic).render(intent("promoted"))
     assert service["spec"]["selector"]["steersman.dev/revision"] == V2
-    accepted = answer("public")(patched(intent(), route(rule(OURS))))
-    there = Children(provider_for(intent().traffic).render(intent("promoted")), [accepted])
-    assert not provider_for(intent().traffic).read(intent(), there).settled
+    accepted = replace(intent(), adopted=answer("public")(patched(intent(), route(rule(OURS)))))
+    elsewhere = children(replace(intent("promoted"), adopted=accepted.adopted))
+    assert not provider_for(intent().traffic).read(accepted, elsewhere).settled
 
 
 def test_grpc_route() -> None:
     traffic = {"gatewayAPI": {"kind": "GRPCRoute", "adopt": {"name": "shop"}}}
     grpc = route({"backendRefs": [OURS]}, kind="GRPCRoute")
     assert split(patched(intent(traffic=traffic), grpc)) == {V1: 80, V2: 20}
-    assert not patches(intent(traffic=traffic), route(rule(OURS)))
+    made = keeper(intent(traffic=traffic), grpc)
+    assert made["kind"] == "GRPCRoute" and "path" not in made["spec"]["rules"][0]["matches"][0]
 
 
 @pytest.mark.parametrize("case", ["header", "mirror", "affinity"])

@@ -28,10 +28,10 @@ class GatewayApiProvider:
     exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
-        """One route with a backendRef for each revision; of an adopted route only the Service that its owner names."""
+        """One route with a backendRef for each revision; beside an adopted route, what keeps its requests safe."""
         gateway = _settings(intent)
         if gateway.adopt is not None:
-            return adoption.render(intent)
+            return adoption.render(intent, gateway.kind)
         spec: dict[str, Any] = {
             "parentRefs": parent_references(gateway.parent_refs),
             "rules": rules(intent, gateway.matches or [_EVERYTHING[gateway.kind]]),

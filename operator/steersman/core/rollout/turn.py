@@ -22,7 +22,7 @@ from steersman.api.steps import Step
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.capacity import base_replicas
 from steersman.core.capacity.pull import pulling
-from steersman.core.snapshot import EventIntent, Problem, Snapshot
+from steersman.core.snapshot import EventIntent, Manifest, Problem, Snapshot
 from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider
 
 
@@ -182,7 +182,14 @@ class Turn:
             affinity=Affinity(rollout.revision, settings)
             if sticky and rollout is not None and settings is not None
             else None,
+            adopted=self._adopted(),
         )
+
+    def _adopted(self) -> Manifest | None:
+        gateway = self.spec.traffic.gateway_api
+        if gateway is None or gateway.adopt is None:
+            return None
+        return self.snapshot.children.adopted(gateway.kind, gateway.adopt.name)
 
     def routed(self) -> bool:
         """Whether the intended weights are in force; notes what is waited for otherwise."""
