@@ -21,6 +21,8 @@ from steersman.ports import Manifest
 Measured = TypeVar("Measured")
 
 USER = "system:serviceaccount:default:steersman"
+ROOM = ["--service-cluster-ip-range=10.0.0.0/16"]
+"""Each revision has a Service, and the control plane's own range holds 254."""
 TOGETHER = 50
 """Requests of the bench under way at a time."""
 
@@ -59,7 +61,8 @@ class Stage:
         interpreter = (str(Path(__file__).with_name("profiled.py")), str(profile)) if profile else ()
         with tempfile.TemporaryDirectory(prefix="steersman-bench-") as folder:
             audit = AuditLog(Path(folder), USER)
-            with ControlPlane.up(f"bench-{name}-{int(time.time())}", arguments=audit.arguments) as control_plane:
+            arguments = [*audit.arguments, *ROOM]
+            with ControlPlane.up(f"bench-{name}-{int(time.time())}", arguments=arguments) as control_plane:
                 async with Scene.on(control_plane, Path(folder)) as scene:
                     operator = scene.operator(interpreter=interpreter)
                     operator.start()
