@@ -11,9 +11,9 @@ from cluster.configuration import CONTAINERD_SOCKET
 NAMESPACE = "steersman-system"
 
 
-def leader(cluster: Cluster) -> str:
+def leader(cluster: Cluster, timeout: float = 40) -> str:
     """Name of the living pod that holds the Lease; waits while the Lease still names a dead one."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         lease = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "lease", "steersman", "-o", "json"))
         name = str(lease["spec"].get("holderIdentity") or "").rsplit("_", 1)[0]
@@ -25,9 +25,9 @@ def leader(cluster: Cluster) -> str:
     raise AssertionError("no living pod holds the Lease")
 
 
-def kill_leader(cluster: Cluster) -> str:
+def kill_leader(cluster: Cluster, timeout: float = 40) -> str:
     """SIGKILL to the leader's process, without warning; its pod is replaced, so that no restart back-off adds up."""
-    name = leader(cluster)
+    name = leader(cluster, timeout)
     pod = json.loads(cluster.kubectl("-n", NAMESPACE, "get", "pod", name, "-o", "json"))
     container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
     command = [

@@ -13,8 +13,8 @@ from typing import Self
 from cluster import Cluster, ClusterError
 from e2e.operator import kill_leader
 
-ATTEMPTS = 3
-"""The leader may be replaced just between being looked up and being killed."""
+PATIENCE = 90.0
+"""Seconds in which a kill must come about: there may be no leader for a while, or another one just after it was looked up."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,15 @@ class Kills:
             self._kill()
 
     def _kill(self) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        deadline = time.monotonic() + PATIENCE
+        while not self._stop.is_set():
             at, moments = time.time(), self.moments()
             try:
-                self.done.append(Kill(at, kill_leader(self.cluster), moments))
+                # Short waits: who ends the soak does not wait for a leader.
+                self.done.append(Kill(at, kill_leader(self.cluster, timeout=1), moments))
                 return
             except (AssertionError, ClusterError, KeyError, IndexError) as error:
-                if attempt == ATTEMPTS:
+                if time.monotonic() > deadline:
                     self.problems.append(f"the leader could not be killed: {error}")
-                elif self._stop.wait(1.0):
                     return
+                self._stop.wait(1.0)
