@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.ports import Manifest
 from steersman.shell.kinds import CONFIGURATION, OWNED
+from steersman.shell.lean import lean
 
 Listener = Callable[[Manifest], None]
 
@@ -56,15 +57,14 @@ class Store:
         return [manifest for manifest in found if manifest is not None]
 
     def put(self, manifest: Manifest) -> None:
-        """Take over an object unless a newer sight of it is known. Nobody is told when only a status changed that does not matter."""
+        """Take over a lean copy of an object unless a newer sight of it is known. Nobody is told when only a status changed that does not matter."""
         kind, key = manifest["kind"], _key(manifest)
         version = resource_version(manifest)
         old = self._objects[kind].get(key)
         same = old is not None and old["metadata"].get("uid") == manifest["metadata"].get("uid")
         if old is not None and same and version <= resource_version(old):
             return
-        # Never needed, and half of an object's size.
-        manifest["metadata"].pop("managedFields", None)
+        manifest = lean(manifest)
         self._objects[kind][key] = manifest
         owner = _owner(manifest)
         if owner is not None:

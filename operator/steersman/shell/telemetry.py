@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter as Tally
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import (
@@ -22,6 +24,13 @@ from steersman import __version__
 from steersman.api.status import ModelDeploymentStatus, Outcome, Phase
 from steersman.core.snapshot import Plan
 from steersman.shell.queue import Key
+
+
+class _Seen(NamedTuple):
+    """What is remembered of a status; the whole of it is many times as large."""
+
+    phase: Phase
+    rollout_started_at: float | None
 
 
 class Telemetry:
@@ -82,34 +91,39 @@ class Telemetry:
         )
         for result in ("done", "conflict", "failed"):
             self.reconciles.labels(result)
-        self._last: dict[Key, ModelDeploymentStatus] = {}
+        self._last: dict[Key, _Seen] = {}
 
     def planned(self, key: Key, plan: Plan | None) -> None:
         """A plan's status is on record (or the object is gone)."""
         before = self._last.pop(key, None)
         if plan is None:
-            if before is not None and before.candidate_weight:
-                self.weight.remove(*key)
-        else:
-            self._last[key] = plan.status
-            self._count_ended(before, plan.status)
-            if plan.status.rollout is not None:
-                self.weight.labels(*key).set(plan.status.candidate_weight)
-            elif before is not None and before.rollout is not None:
-                self.weight.remove(*key)
+            if before is not None and before.rollout_started_at is not None:
+                self._forget_weight(key)
+            return
+        rollout = plan.status.rollout
+        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None)
+        self._count_ended(before, plan.status)
+        if rollout is not None:
+            self.weight.labels(*key).set(plan.status.candidate_weight)
+        elif before is not None and before.rollout_started_at is not None:
+            self._forget_weight(key)
+
+    def _forget_weight(self, key: Key) -> None:
+        with contextlib.suppress(KeyError):
+            self.weight.remove(*key)
 
     def count_phases(self) -> None:
         """Bring the gauge of phases up to date; once a scrape is often enough."""
-        phases = Tally(status.phase for status in self._last.values())
+        phases = Tally(seen.phase for seen in self._last.values())
         for phase in Phase:
             self.deployments.labels(phase).set(phases[phase])
 
-    def _count_ended(self, before: ModelDeploymentStatus | None, after: ModelDeploymentStatus) -> None:
-        if before is None or before.rollout is None or not after.history:
+    def _count_ended(self, before: _Seen | None, after: ModelDeploymentStatus) -> None:
+        if before is None or before.rollout_started_at is None or not after.history:
             return
         ended = after.history[0]
-        if (after.rollout is None or after.rollout.started_at != before.rollout.started_at) and (
-            ended.started_at == before.rollout.started_at
+        if (after.rollout is None or after.rollout.started_at != before.rollout_started_at) and (
+            ended.started_at == before.rollout_started_at
         ):
             reason = ended.reason if ended.outcome != Outcome.PROMOTED else ""
             self.rollouts.labels(ended.outcome, reason).inc()
