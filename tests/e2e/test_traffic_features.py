@@ -154,8 +154,8 @@ def test_affinity_keeps_a_client_with_the_candidate(workspace: Workspace, provid
             assert cookie == f"sticky={V2}; Path=/; Max-Age=600; HttpOnly"
     assert revisions.put(traffic(workspace, provider), {V1: 95, V2: 5}, affinity=affinity).settled
     revisions.until("the lower weight is in force", lambda: revisions.versions(40)["1"] > 30)
-    assert revisions.versions(100, Cookie=f"a=1; sticky={V2}") == Counter({"2": 100})
-    shares_are(revisions.versions(200, Cookie=f"sticky={V1}"), {V1: 95, V2: 5})
+    assert revisions.versions(50, Cookie=f"a=1; sticky={V2}") == Counter({"2": 50})
+    shares_are(revisions.versions(120, Cookie=f"sticky={V1}"), {V1: 95, V2: 5})
 
 
 @both
