@@ -17,7 +17,7 @@ from e2e.workspace import Workspace, canary
         ({"strategy": {"canary": {"steps": [{"setWeight": 101}]}}}, "less than or equal to 100"),
         ({"strategy": {"canary": {"steps": [{"setWeight": 50}, {"setWeight": 20}]}}}, "weights must rise"),
         ({"strategy": {"canary": {"steps": [{"setWeight": 100}, {"pause": {}}]}}}, "can only be the last step"),
-        ({"strategy": {"canary": {"steps": [{"pause": {}}]}}}, "first step must set a weight"),
+        ({"strategy": {"canary": {"steps": [{"pause": {}, "setWeight": 5}]}}}, "a step is exactly one of"),
         ({"strategy": {"canary": {}, "blueGreen": {}}}, "exactly one strategy"),
         ({"model": {"name": "m", "alias": "a", "version": "1"}}, "exactly one of version, alias and tags"),
         ({"traffic": {}}, "exactly one traffic provider"),

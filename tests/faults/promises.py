@@ -134,7 +134,7 @@ def _left_over(world: World, name: str) -> Iterator[str]:
 
 
 def split_of(route: Manifest) -> dict[str, int]:
-    return {ref["name"]: ref.get("weight", 1) for ref in route["spec"]["rules"][0]["backendRefs"]}
+    return {ref["name"]: ref.get("weight", 1) for ref in route["spec"]["rules"][-1]["backendRefs"]}
 
 
 def _revision(manifest: Manifest) -> str:
