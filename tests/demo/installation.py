@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **extra}
 
 
-def install_operator(cluster: Cluster) -> None:
-    """Install the chart as a user does, with the images that were built here."""
-    settings = {"prometheus.url": PROMETHEUS_IN_CLUSTER}
+def install_operator(cluster: Cluster, values: Mapping[str, str] | None = None) -> None:
+    """Install or upgrade the chart as a user does, with the images that were built here and more `--set` values."""
+    settings = {"prometheus.url": PROMETHEUS_IN_CLUSTER, **(values or {})}
     for key, name in (("image", "steersman/operator:dev"), ("runtimes.mlflow.image", "steersman/mlflow-runtime:dev")):
         settings[f"{key}.repository"], settings[f"{key}.tag"] = cluster.image(name).rsplit(":", 1)
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

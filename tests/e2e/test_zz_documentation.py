@@ -21,6 +21,8 @@ from e2e.traffic import Traffic
 from e2e.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+ONE_NODE = {"runtimes.mlflow.resources.requests.cpu": "25m"}
+"""All examples together ask for more than the CPU of the test cluster's one small node."""
 ROW = [17.99, 10.38, 122.8, 1001.0, *[0.1] * 26]
 
 
@@ -76,6 +78,7 @@ def test_distribution_brings_both_commands(cluster: Cluster, command: str) -> No
 @pytest.fixture
 def examples(cluster: Cluster) -> Iterator[Workspace]:
     """Everything in examples/, applied as the README says, in the namespace that they name."""
+    install_operator(cluster, ONE_NODE)
     cluster.kubectl("apply", "-f", str(ROOT / "examples"))
     yield Workspace(cluster, "default")
     cluster.kubectl("delete", "-f", str(ROOT / "examples"), "--ignore-not-found", "--wait=false")
@@ -94,7 +97,7 @@ def test_examples_serve_and_outlive_the_operator(examples: Workspace, fraud: str
         time.sleep(5)
         assert {name: examples.route(name) for name in names} == before
         assert len(examples.get("modeldeployments")["items"]) == len(names)
-        install_operator(cluster)
+        install_operator(cluster, ONE_NODE)
         for name in names:
             examples.until_stable(fraud, name)
     assert traffic.lost() == [] and len(traffic.answers) > 50
