@@ -84,6 +84,9 @@ class Reconciler:
             return None
         obstacle = await self._obstacle(key, manifest)
         snapshot = await self._builder.build(manifest, obstacle)
+        if (moment := self._poller.worth_waiting(key)) is not None:
+            # The answer wakes this key: to say in between that it is not there would be two writes for one.
+            return snapshot.now + moment
         decided = plan(snapshot, provider_for)
         self._slots.planned(key, decided.status)
         try:

@@ -71,8 +71,12 @@ class RegistryPoller:
         enqueue: Callable[[Key], None],
         on_result: ResultListener,
         observe: Observer,
+        patience: float = 1.0,
     ) -> None:
-        """`on_result` hears of each answer of a registry, with its trouble or None; `observe` gets (outcome, seconds)."""
+        """`on_result` hears of each answer of a registry, with its trouble or None; `observe` gets (outcome, seconds).
+
+        `patience` is how long the first answer to a question is worth waiting for, in seconds.
+        """
         self._registry = registry
         self._client = client
         self._enqueue = enqueue
@@ -85,6 +89,9 @@ class RegistryPoller:
         self._credentials: dict[tuple[str, str], tuple[float, RegistryCredentials]] = {}
         self._aliases: dict[_Server, tuple[AliasWatch, asyncio.Task[None]]] = {}
         self._questions: Counter[_Server] = Counter()
+        self._patience = patience
+        self._begun: dict[Question, float] = {}
+        """When each question was first asked, on the event loop's clock."""
 
     def answer(self, key: Key, source: RegistrySource, selector: VersionSelector) -> Answer:
         """The latest answer; from now on the question is asked regularly, until the key asks another or is dropped."""
@@ -95,8 +102,17 @@ class RegistryPoller:
             self._askers.setdefault(question, set()).add(key)
             if question not in self._tasks:
                 self._questions[_server(source)] += 1
+                self._begun[question] = asyncio.get_running_loop().time()
                 self._tasks[question] = asyncio.create_task(self._poll(question), name=f"poll {selector.model}")
         return self._answers.get(question, RESOLVING)
+
+    def worth_waiting(self, key: Key) -> float | None:
+        """How many seconds more the first answer to the key's question is worth waiting for; None when it is there, or late."""
+        question = self._asked.get(key)
+        if question is None or question in self._answers:
+            return None
+        left = self._begun[question] + self._patience - asyncio.get_running_loop().time()
+        return left if left > 0 else None
 
     def drop(self, key: Key) -> None:
         """The key asks no more."""
@@ -107,6 +123,7 @@ class RegistryPoller:
         if not self._askers[question]:
             del self._askers[question]
             self._answers.pop(question, None)
+            del self._begun[question]
             self._tasks.pop(question).cancel()
             self._leave(_server(question[0]))
 

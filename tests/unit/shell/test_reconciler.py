@@ -39,12 +39,14 @@ class Metrics:
 class Bench:
     """A reconciler with everything around it in memory."""
 
-    def __init__(self, spec: dict[str, Any] | None = None, config: Config | None = None) -> None:
+    def __init__(self, spec: dict[str, Any] | None = None, config: Config | None = None, patience: float = 0.0) -> None:
         self.cluster, self.store = MemoryCluster(), Store()
         self.events: list[EventIntent] = []
         self.leader = True
         config = config or Config(default_registry_url="http://mlflow:5000")
-        self.poller = RegistryPoller(Registry(), self.cluster, lambda key: None, lambda s, t: None, lambda o, s: None)
+        self.poller = RegistryPoller(
+            Registry(), self.cluster, lambda key: None, lambda s, t: None, lambda o, s: None, patience=patience
+        )
         self.desk = MeasurementDesk(Metrics(), lambda key: None, lambda r, s: None)
         self.clock = 1000.0
         self.woken: list[Key] = []
@@ -292,3 +294,21 @@ async def test_what_is_deleted_is_not_deleted_twice() -> None:
     bench.cluster.writes.clear()
     await bench.settle()
     assert bench.cluster.writes.count("delete Service") == 1
+
+
+async def test_a_moment_is_waited_for_the_registrys_first_answer() -> None:
+    bench = Bench(patience=60.0)
+    again = await bench.reconciler.reconcile(KEY)
+    assert again is not None and bench.clock < again <= bench.clock + 60.0
+    assert bench.cluster.writes == []
+    await bench.settle(1)
+    await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes[0] == "status ModelDeployment"
+    assert bench.status.phase == Phase.INITIALIZING
+
+
+async def test_a_registry_that_is_late_is_told_of() -> None:
+    bench = Bench()
+    await bench.reconciler.reconcile(KEY)
+    assert bench.cluster.writes == ["status ModelDeployment"]
+    assert bench.status.phase == Phase.PENDING
