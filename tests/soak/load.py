@@ -98,7 +98,7 @@ class LoadGenerator:
             await asyncio.wait(tasks)
         flusher.cancel()
         self._write_counts()
-        self._write(end=self._sums(loop.time() - began))
+        self._write(end=self._sums(self._stopped_at - began))
         self._output.flush()
         for connection in self._idle:
             connection.close()
