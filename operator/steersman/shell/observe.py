@@ -65,6 +65,9 @@ class SnapshotBuilder:
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
             return Snapshot(manifest, now, nothing, nothing, nothing, {}, self._children(key, manifest))
         registry, answer = await self._registry(key, spec)
+        if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
+            # Nothing is planned before: what else the spec refers to is looked for then.
+            return Snapshot(manifest, now, registry, answer, answer, {}, self._children(key, manifest))
         # What a new spec refers to may just have been made in the namespace; what an old one does was asked for before.
         fresh = (manifest.get("status") or {}).get("observedGeneration") != manifest["metadata"].get("generation", 0)
         runtime = await self._runtime(key[0], spec.runtime.name, fresh)
