@@ -337,3 +337,19 @@ def test_time_paused_by_hand_does_not_count_towards_the_deadline() -> None:
     world.act("resume")
     world.run(20)
     assert world.status.rollout is not None and world.status.rollout.phase != RolloutPhase.ABORTING
+
+
+def test_a_pause_shorter_than_the_route_takes_skips_no_weight() -> None:
+    steps = [{"setWeight": 25}, {"pause": {"duration": "1s"}}, {"setWeight": 60}, {"pause": {"duration": "1s"}}]
+    world = rolling(*steps, analysis={})
+    world.reconcile()
+    world.settle()
+    world.gateway_works = False
+    world.run(1.5, step=0.5)
+    assert world.status.candidate_weight == 25
+    world.run(30, step=1)
+    assert world.status.candidate_weight == 25
+    world.gateway_works = True
+    world.weights_seen.clear()
+    world.run(30, step=1)
+    assert [max(weights) for weights in world.weights_seen][:2] == [60, 100]

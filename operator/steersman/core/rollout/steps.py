@@ -64,9 +64,14 @@ def _pause(turn: Turn, pause: Pause) -> bool:
         return False
     until = rollout.step_started_at + pause.duration
     if rollout.promote_requested or turn.now >= until:
-        if is_provisional(turn):
+        if not is_provisional(turn):
+            return True
+        if turn.routed():
             turn.set_rollout(weight_reached_at=rollout.step_started_at)
-        return True
+            return True
+        # A pause shorter than the time that the route is given.
+        turn.wake(rollout.step_started_at + PROMPT_SECONDS)
+        return False
     turn.wait(f"Pausing for {format_duration(pause.duration)} at {turn.candidate_weight} %")
     turn.wake(until)
     return False
