@@ -217,13 +217,12 @@ class Operator:
 
     def _changed(self, manifest: Manifest) -> None:
         """Something in the store changed: enqueue the ModelDeployments that it concerns."""
-        if not self._leading:
-            return
         namespace = manifest["metadata"].get("namespace") or ""
+        if not self._leading or (namespace and self._reconciler.echoes.is_echo(manifest)):
+            return
         kind = manifest["kind"]
         if kind == "ModelDeployment":
-            if not self._reconciler.is_echo(manifest):
-                self._queue.add((namespace, manifest["metadata"]["name"]))
+            self._queue.add((namespace, manifest["metadata"]["name"]))
         elif owner := (manifest["metadata"].get("labels") or {}).get(LABEL_DEPLOYMENT):
             if self._store.get("ModelDeployment", namespace, owner) is not None:
                 self._queue.add((namespace, owner))

@@ -14,6 +14,7 @@ from steersman.core.plan import plan
 from steersman.core.snapshot import EventIntent, Plan, Problem, RoutePatch, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
 from steersman.shell.adopted import AdoptedRoutes
+from steersman.shell.echoes import Echoes
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
@@ -23,9 +24,6 @@ from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 
 logger = logging.getLogger(__name__)
-
-_USERS_OWN = ("uid", "generation", "annotations", "deletionTimestamp")
-"""What planning reads of a ModelDeployment's metadata; spec is in the generation."""
 
 OBSTACLE_SECONDS = 15.0
 """Between two looks at whether a taken name is free."""
@@ -73,8 +71,7 @@ class Reconciler:
         self._is_leader = is_leader
         self._on_planned = on_planned
         self._taken: dict[Key, tuple[str, str, str]] = {}
-        self._sent: dict[Key, Manifest] = {}
-        """ModelDeployments whose status is being written, as it is to be."""
+        self.echoes = Echoes()
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns when to look again (seconds since the epoch). Raises ApiError, NotLeader; Conflict is retried."""
@@ -121,29 +118,15 @@ class Reconciler:
             return manifest
         self._fence()
         sent = {**manifest, "status": decided.status.to_wire()}
-        key: Key = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-        self._sent[key] = sent
         try:
-            written = await self._client.replace_status(sent)
-            self._store.put(written)
+            with self.echoes.recording(sent):
+                written = await self._client.replace_status(sent)
+                self._store.put(written)
         except Conflict:
-            await self._read_again(API_VERSION, "ModelDeployment", *key)
+            namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+            await self._read_again(API_VERSION, "ModelDeployment", namespace, name)
             raise
-        finally:
-            del self._sent[key]
         return written
-
-    def is_echo(self, manifest: Manifest) -> bool:
-        """Whether a ModelDeployment is just what is being recorded of a plan: planning again from it leads nowhere else.
-
-        The watch may tell of it before the request is answered.
-        """
-        sent = self._sent.get((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
-        return (
-            sent is not None
-            and manifest.get("status") == sent["status"]
-            and all(manifest["metadata"].get(field) == sent["metadata"].get(field) for field in _USERS_OWN)
-        )
 
     async def _read_again(self, api_version: str, kind: str, namespace: str, name: str) -> None:
         """Somebody wrote first: have the next plan made from what is there now."""
@@ -161,7 +144,8 @@ class Reconciler:
             guarded = self._guarded(key, wanted, snapshot)
             self._fence()
             try:
-                self._store.put(await self._client.apply(guarded))
+                with self.echoes.applying(wanted, snapshot.children.get(wanted["kind"], wanted["metadata"]["name"])):
+                    self._store.put(await self._client.apply(guarded))
             except Conflict:
                 await self._read_again(wanted["apiVersion"], wanted["kind"], key[0], wanted["metadata"]["name"])
                 raise

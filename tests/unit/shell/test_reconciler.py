@@ -250,7 +250,7 @@ async def test_the_echo_of_a_recorded_plan_is_told_from_what_a_user_wrote() -> N
     bench = Bench()
     echoes: list[bool] = []
     bench.store.listen(
-        lambda seen: echoes.append(bench.reconciler.is_echo(seen)) if seen["kind"] == "ModelDeployment" else None
+        lambda seen: echoes.append(bench.reconciler.echoes.is_echo(seen)) if seen["kind"] == "ModelDeployment" else None
     )
     write = bench.cluster.replace_status
 
