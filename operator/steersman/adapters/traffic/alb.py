@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steersman.adapters.traffic.base import read_rendered, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, OwnRoutes, read_rendered, settings_of
 from steersman.adapters.traffic.limits import leftover_annotations, refusal, request_matches
 from steersman.api.routing import HeaderMatch, RequestMatch
 from steersman.api.traffic_providers import ALB, ALB_PREFIX
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 _ACTIONS, _CONDITIONS = f"{ALB_PREFIX}actions.", f"{ALB_PREFIX}conditions."
 _TARGET_TYPE = f"{ALB_PREFIX}target-type"
@@ -31,14 +31,12 @@ _PLAIN = re.compile(r"[!-)+->@-\[\]-~]*")
 """Printable ASCII but for the wildcards * and ? and the backslash."""
 
 
-class ALBProvider:
+class ALBProvider(OwnRoutes, ExactWeights):
     """An Ingress named as the ModelDeployment."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """One Ingress: paths for the header routes, then one for the weights, which lead to actions in annotations."""
-        alb = _settings(intent)
+        alb = settings_of(intent, ALB)
         # The revisions' Services have no node ports, which targets of the default type `instance` need.
         annotations = {_TARGET_TYPE: "ip", **alb.annotations}
         names = []
@@ -62,10 +60,6 @@ class ALBProvider:
         metadata = {"name": intent.deployment, "annotations": annotations}
         return [{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec}]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the Ingress carries the split: its controller does not say what is in force."""
         unexpressed = _unexpressed(intent)
@@ -76,16 +70,6 @@ class ALBProvider:
         return read_rendered(
             intent, rendered, children, lambda seen: leftover_annotations(rendered[0], seen, ours), ("Ingress",)
         )
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> ALB:
-    if intent.traffic.alb is None:
-        raise ValueError("traffic.alb is not set")
-    return intent.traffic.alb
 
 
 def _registered(weights: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -113,7 +97,7 @@ def _json(value: Any) -> str:
 
 
 def _unexpressed(intent: TrafficIntent) -> str | None:
-    others = _conditions_of_path(_settings(intent))
+    others = _conditions_of_path(settings_of(intent, ALB))
     reasons = (_unexpressed_match(match, others) for match in request_matches(intent))
     return next((reason for reason in reasons if reason is not None), None)
 

@@ -8,13 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from steersman.adapters.traffic.base import conditions, generation, read_rendered, share_of_pods, why
+from steersman.adapters.traffic.base import (
+    ExactWeights,
+    OwnRoutes,
+    conditions,
+    generation,
+    read_rendered,
+    settings_of,
+    why,
+)
 from steersman.adapters.traffic.limits import service_host
 from steersman.adapters.traffic.matching import header_pattern
 from steersman.api.routing import HeaderMatch, RequestMatch
 from steersman.api.traffic_providers import Apisix
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 API_VERSION = "apisix.apache.org/v2"
 KIND = "ApisixRoute"
@@ -22,14 +30,12 @@ _ANSWERS = ("Accepted", "ResourcesAvailable")
 """Conditions of the controller's versions 2 and 1."""
 
 
-class ApisixProvider:
+class ApisixProvider(OwnRoutes, ExactWeights):
     """An ApisixRoute named as the ModelDeployment."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """One ApisixRoute. The weights' rule comes first: the controller knows rules by their position, so that one never moves."""
-        apisix = _settings(intent)
+        apisix = settings_of(intent, Apisix)
         match = {"hosts": list(apisix.hosts), "paths": _paths(apisix.path)}
         split: dict[str, Any] = {"name": "split", "match": match, "backends": _backends(intent.weights)}
         plugins = [{"enable": True, **plugin} for plugin in apisix.plugins]
@@ -52,23 +58,9 @@ class ApisixProvider:
         spec = {"ingressClassName": apisix.ingress_class_name, "http": rules}
         return [{"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": intent.deployment}, "spec": spec}]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the route carries the split and its controller accepted this generation."""
         return read_rendered(intent, self.render(intent), children, _verdict, (KIND,))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> Apisix:
-    if intent.traffic.apisix is None:
-        raise ValueError("traffic.apisix is not set")
-    return intent.traffic.apisix
 
 
 def _paths(prefix: str) -> list[str]:

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
-from steersman.api.traffic_providers import Feature
+from steersman.api.traffic_providers import Feature, TrafficSettings
 from steersman.core.comparison import contains
-from steersman.core.snapshot import Children, Manifest
+from steersman.core.snapshot import Children, Manifest, RoutePatch
 from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+
+Settings = TypeVar("Settings", bound=TrafficSettings)
 
 Verdict = Callable[[Manifest], TrafficState]
 """What an object's controller says of it, once it carries the split."""
+
+
+class OwnRoutes:
+    """Of a provider whose routing objects are all our own: there is nothing of somebody else's to change."""
+
+    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
+        """Every object is our own."""
+        return []
+
+
+class ExactWeights:
+    """Of a provider whose routes carry exact weights, so that shares do not hang on numbers of pods."""
+
+    exclusive_pods = False
+
+    def scale(self, replicas: int, weight: int) -> Scale:
+        """Stable stays whole; the candidate has its share, rounded up."""
+        return Scale(replicas, max(1, ceil(replicas * weight / 100)))
+
+
+def settings_of(intent: TrafficIntent, kind: type[Settings]) -> Settings:
+    """The settings of spec.traffic. Raises ValueError when they are another provider's."""
+    chosen = intent.traffic.settings
+    if not isinstance(chosen, kind):
+        raise ValueError(f"traffic.{intent.traffic.name} is set, not that of {kind.__name__}")
+    return chosen
 
 
 def settled(_: Manifest) -> TrafficState:
@@ -91,11 +119,6 @@ def _needed(intent: TrafficIntent) -> set[Feature]:
 def busiest(intent: TrafficIntent) -> str:
     """The revision with the most weight; of equals the first, which is stable."""
     return max(intent.weights, key=lambda item: item[1])[0]
-
-
-def share_of_pods(replicas: int, weight: int) -> Scale:
-    """With exact weights stable stays whole, and the candidate has its share, rounded up."""
-    return Scale(replicas, max(1, ceil(replicas * weight / 100)))
 
 
 def generation(manifest: Manifest) -> int:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from steersman.adapters.traffic.base import conditions, generation, read_rendered, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, OwnRoutes, conditions, generation, read_rendered, settings_of
 from steersman.adapters.traffic.matching import affinity_pattern, cookie_pattern, header_pattern, set_cookie
 from steersman.api.routing import HeaderMatch, RequestMatch
 from steersman.api.traffic_providers import Contour
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 API_VERSION = "projectcontour.io/v1"
 KIND = "HTTPProxy"
@@ -20,14 +20,12 @@ KIND = "HTTPProxy"
 Condition = dict[str, Any]
 
 
-class ContourProvider:
+class ContourProvider(OwnRoutes, ExactWeights):
     """An HTTPProxy named as the ModelDeployment."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """One root HTTPProxy: a route for each match of the header routes and for the affinity's cookie, then the weights."""
-        contour = _settings(intent)
+        contour = settings_of(intent, Contour)
         virtual_host: dict[str, Any] = {"fqdn": contour.fqdn}
         if contour.tls_secret_name is not None:
             virtual_host["tls"] = {"secretName": contour.tls_secret_name}
@@ -36,23 +34,9 @@ class ContourProvider:
             spec["ingressClassName"] = contour.ingress_class_name
         return [{"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": intent.deployment}, "spec": spec}]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the HTTPProxy carries the split and Contour found this generation valid."""
         return read_rendered(intent, self.render(intent), children, _verdict, (KIND,))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> Contour:
-    if intent.traffic.contour is None:
-        raise ValueError("traffic.contour is not set")
-    return intent.traffic.contour
 
 
 def _routes(intent: TrafficIntent, path: str) -> list[dict[str, Any]]:

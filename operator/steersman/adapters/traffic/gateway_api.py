@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from steersman.adapters.traffic import adoption
-from steersman.adapters.traffic.base import read_rendered, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, read_rendered, settings_of
 from steersman.adapters.traffic.gateway_routes import API_VERSION, parent_references, rules, verdict
 from steersman.api.traffic_providers import GatewayAPI, RouteKind
 from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 _KINDS = tuple(str(kind) for kind in RouteKind)
 _EVERYTHING: dict[RouteKind, dict[str, Any]] = {
@@ -22,14 +22,12 @@ _EVERYTHING: dict[RouteKind, dict[str, Any]] = {
 """The match that every request meets."""
 
 
-class GatewayApiProvider:
+class GatewayApiProvider(ExactWeights):
     """A route named as the ModelDeployment, or an adopted one."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """One route with a backendRef for each revision; beside an adopted route, what keeps its requests safe."""
-        gateway = _settings(intent)
+        gateway = settings_of(intent, GatewayAPI)
         if gateway.adopt is not None:
             return adoption.render(intent, gateway.kind)
         spec: dict[str, Any] = {
@@ -43,25 +41,15 @@ class GatewayApiProvider:
 
     def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
         """What gives an adopted route the split."""
-        gateway = _settings(intent)
+        gateway = settings_of(intent, GatewayAPI)
         if gateway.adopt is None:
             return []
         return adoption.patches(intent, gateway.kind, gateway.adopt, children)
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the route carries the split and every parent accepted this generation and resolved its backends."""
-        gateway = _settings(intent)
+        gateway = settings_of(intent, GatewayAPI)
         if gateway.adopt is not None:
             return adoption.read(intent, gateway.kind, gateway.adopt, children)
         parents = len(gateway.parent_refs)
         return read_rendered(intent, self.render(intent), children, lambda route: verdict(route, parents), _KINDS)
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> GatewayAPI:
-    if intent.traffic.gateway_api is None:
-        raise ValueError("traffic.gatewayAPI is not set")
-    return intent.traffic.gateway_api

@@ -8,14 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steersman.adapters.traffic.base import busiest, conditions, generation, read_rendered, share_of_pods, why
+from steersman.adapters.traffic.base import (
+    ExactWeights,
+    OwnRoutes,
+    busiest,
+    conditions,
+    generation,
+    read_rendered,
+    settings_of,
+    why,
+)
 from steersman.adapters.traffic.front import front_service
 from steersman.adapters.traffic.limits import refusal, request_matches, service_host
 from steersman.adapters.traffic.matching import affinity_pattern, cookie_pattern, set_cookie
 from steersman.api.routing import HeaderMatch, RequestMatch
 from steersman.api.traffic_providers import Istio
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 API_VERSION = "networking.istio.io/v1"
 MESH = "mesh"
@@ -24,14 +33,12 @@ MESH = "mesh"
 StringMatch = dict[str, str]
 
 
-class IstioProvider:
+class IstioProvider(OwnRoutes, ExactWeights):
     """A VirtualService named as the ModelDeployment; for mesh clients also a Service of that name."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """The front Service in the mesh, a DestinationRule for each revision if asked for, and the VirtualService."""
-        istio = _settings(intent)
+        istio = settings_of(intent, Istio)
         rendered: list[Manifest] = []
         if not istio.gateways or MESH in istio.gateways:
             # Mesh clients need an address to call; where it leads is the VirtualService's business.
@@ -40,26 +47,12 @@ class IstioProvider:
             rendered += [_destination_rule(intent, revision, istio.traffic_policy) for revision, _ in intent.weights]
         return [*rendered, _virtual_service(intent, istio)]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the objects carry the split; where Istio's status is turned on, also when it has no objection."""
         unexpressed = _unexpressed(intent)
         if unexpressed is not None:
             return refusal(intent, unexpressed)
         return read_rendered(intent, self.render(intent), children, _verdict, ("DestinationRule", "VirtualService"))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> Istio:
-    if intent.traffic.istio is None:
-        raise ValueError("traffic.istio is not set")
-    return intent.traffic.istio
 
 
 def _virtual_service(intent: TrafficIntent, istio: Istio) -> Manifest:
@@ -145,7 +138,7 @@ def _string_match(header: HeaderMatch) -> StringMatch:
 
 def _unexpressed(intent: TrafficIntent) -> str | None:
     """A VirtualService has one condition for each header."""
-    taken = {name.lower() for base in _settings(intent).matches for name in base.get("headers") or {}}
+    taken = {name.lower() for base in settings_of(intent, Istio).matches for name in base.get("headers") or {}}
     for match in request_matches(intent):
         both = taken & _headers(match).keys()
         if both:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from steersman.adapters.traffic.base import busiest, read_rendered, settled, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, OwnRoutes, busiest, read_rendered, settled
 from steersman.adapters.traffic.front import front_service
 from steersman.adapters.traffic.gateway_routes import API_VERSION, rules, verdict
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 KIND = "HTTPRoute"
 
 
-class LinkerdProvider:
+class LinkerdProvider(OwnRoutes, ExactWeights):
     """A Service and an HTTPRoute, both named as the ModelDeployment."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """The Service that clients call, and the route that splits it. Clients outside the mesh reach the revision with the most weight."""
@@ -29,10 +27,6 @@ class LinkerdProvider:
         route = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": intent.deployment}, "spec": spec}
         return [front_service(intent, busiest(intent)), route]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when Service and route carry the split, and Linkerd's policy controller accepted this generation of the route."""
 
@@ -40,7 +34,3 @@ class LinkerdProvider:
             return verdict(manifest, 1) if manifest["kind"] == KIND else settled(manifest)
 
         return read_rendered(intent, self.render(intent), children, judge, (KIND,))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)

@@ -17,14 +17,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from steersman.adapters.traffic.base import read_rendered, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, OwnRoutes, read_rendered, settings_of
 from steersman.adapters.traffic.front import front_service
 from steersman.adapters.traffic.limits import leftover_annotations, refusal, request_matches, service_host
 from steersman.adapters.traffic.matching import cookie_pattern, header_pattern
 from steersman.api.routing import RequestMatch
 from steersman.api.traffic_providers import NGINX_PREFIX, Nginx
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import TrafficIntent, TrafficState
 
 _OURS = (f"{NGINX_PREFIX}canary", f"{NGINX_PREFIX}mirror-")
 _HEADER_NAME = re.compile(r"^[-._~A-Za-z0-9]+$")
@@ -35,14 +35,12 @@ _UNSPELLABLE = re.compile(r"\{\d*,|\(\?P?<|\\Q")
 """Parts of a regular expression that need a character which the controller refuses, and cannot be written otherwise."""
 
 
-class NginxProvider:
+class NginxProvider(OwnRoutes, ExactWeights):
     """A front Service, and the Ingresses `<name>` and `<name>-canary`."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """The front Service on the first revision, the main Ingress, and the canary Ingress."""
-        nginx = _settings(intent)
+        nginx = settings_of(intent, Nginx)
         main = dict(nginx.annotations)
         if intent.mirror is not None:
             main[f"{NGINX_PREFIX}mirror-target"] = (
@@ -62,10 +60,6 @@ class NginxProvider:
             _ingress(f"{intent.deployment}-canary", nginx, canary, annotations, None),
         ]
 
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
-
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the objects carry the split: the controller does not say what is in force."""
         unexpressed = _unexpressed(intent)
@@ -80,16 +74,6 @@ class NginxProvider:
             return leftover_annotations(by_name[seen["metadata"]["name"]], seen, _OURS)
 
         return read_rendered(intent, rendered, children, verdict, ("Ingress",))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> Nginx:
-    if intent.traffic.nginx is None:
-        raise ValueError("traffic.nginx is not set")
-    return intent.traffic.nginx
 
 
 def _canary(intent: TrafficIntent) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from steersman.adapters.traffic.base import read_rendered
+from steersman.adapters.traffic.base import OwnRoutes, read_rendered
 from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_REVISION
 from steersman.api.runtime import HTTP_PORT
-from steersman.core.snapshot import Children, Manifest, RoutePatch
+from steersman.core.snapshot import Children, Manifest
 from steersman.core.traffic import Scale, TrafficIntent, TrafficState
 
 
-class ServiceProvider:
+class ServiceProvider(OwnRoutes):
     """A Service named as the ModelDeployment."""
 
     exclusive_pods = True
@@ -19,10 +19,6 @@ class ServiceProvider:
         port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": HTTP_PORT}
         spec = {"selector": _selector(intent), "ports": [port]}
         return [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": intent.deployment}, "spec": spec}]
-
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the selector is in force and, in a split, no more pods are there than intended."""

@@ -15,21 +15,19 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from steersman.adapters.traffic.base import read_rendered, share_of_pods
+from steersman.adapters.traffic.base import ExactWeights, OwnRoutes, read_rendered, settings_of
 from steersman.adapters.traffic.matching import cookie_pattern, header_pattern, literal
 from steersman.api.routing import HeaderMatch, RequestMatch
 from steersman.api.traffic_providers import Traefik
-from steersman.core.snapshot import Children, Manifest, RoutePatch
-from steersman.core.traffic import Affinity, Scale, TrafficIntent, TrafficState
+from steersman.core.snapshot import Children, Manifest
+from steersman.core.traffic import Affinity, TrafficIntent, TrafficState
 
 API_VERSION = "traefik.io/v1alpha1"
 SERVICE, ROUTE = "TraefikService", "IngressRoute"
 
 
-class TraefikProvider:
+class TraefikProvider(OwnRoutes, ExactWeights):
     """A TraefikService and an IngressRoute named as the ModelDeployment, and more TraefikServices for affinity and mirroring."""
-
-    exclusive_pods = False
 
     def render(self, intent: TrafficIntent) -> list[Manifest]:
         """What is referred to comes before what refers to it."""
@@ -44,25 +42,11 @@ class TraefikProvider:
             mirror = {**_kubernetes(intent.mirror.revision), "percent": intent.mirror.percent}
             rendered.append(_service(split, weighted))
             rendered.append(_service(intent.deployment, {"mirroring": {**_traefik(split), "mirrors": [mirror]}}))
-        return [*rendered, _route(intent, _settings(intent))]
-
-    def patches(self, intent: TrafficIntent, children: Children) -> list[RoutePatch]:
-        """Every object is our own."""
-        return []
+        return [*rendered, _route(intent, settings_of(intent, Traefik))]
 
     def read(self, intent: TrafficIntent, children: Children) -> TrafficState:
         """Settled when the objects carry the split: Traefik writes no status."""
         return read_rendered(intent, self.render(intent), children, kinds=(SERVICE, ROUTE))
-
-    def scale(self, replicas: int, weight: int) -> Scale:
-        """Stable stays whole; the candidate has its share, rounded up."""
-        return share_of_pods(replicas, weight)
-
-
-def _settings(intent: TrafficIntent) -> Traefik:
-    if intent.traffic.traefik is None:
-        raise ValueError("traffic.traefik is not set")
-    return intent.traffic.traefik
 
 
 def _service(name: str, spec: dict[str, Any]) -> Manifest:
