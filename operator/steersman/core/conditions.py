@@ -212,7 +212,7 @@ def _analysis(turn: Turn, judged: Assessment | None) -> Finding:
 def _traffic(turn: Turn) -> Finding:
     if not turn.status.weights:
         return _UNKNOWN, Reason.NO_STABLE_REVISION, "no revision receives traffic yet"
-    state = turn.provider.read(turn.intent(), turn.snapshot.children)
+    state = turn.route_state()
     if state.settled or (not state.rejected and _follows_soon(turn)):
         return _TRUE, Reason.WEIGHTS_APPLIED, ", ".join(f"{w.revision} {w.weight} %" for w in turn.status.weights)
     return _FALSE, Reason.ROUTE_NOT_ACCEPTED if state.rejected else Reason.WEIGHTS_PENDING, state.message

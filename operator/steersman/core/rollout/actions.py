@@ -56,8 +56,8 @@ def _perform(turn: Turn, asked: str) -> str:
 
 
 def _promote(turn: Turn) -> str:
-    rollout = turn.status.rollout
-    if rollout is None or rollout.phase == RolloutPhase.ABORTING:
+    rollout = turn.under_way
+    if rollout is None:
         return "ignored: no rollout waits for promotion"
     lifted = turn.status.paused
     if lifted:
@@ -72,8 +72,8 @@ def _promote(turn: Turn) -> str:
 
 
 def _promote_full(turn: Turn) -> str:
-    rollout = turn.status.rollout
-    if rollout is None or rollout.phase == RolloutPhase.ABORTING:
+    rollout = turn.under_way
+    if rollout is None:
         return "ignored: no rollout is under way"
     if rollout.fast or turn.status.stable is None:
         return "ignored: the rollout has no steps to leave out"
@@ -106,8 +106,8 @@ def _retry(turn: Turn) -> str:
 
 
 def _pause(turn: Turn) -> str:
-    rollout = turn.status.rollout
-    if rollout is None or rollout.phase == RolloutPhase.ABORTING:
+    rollout = turn.under_way
+    if rollout is None:
         return "ignored: no rollout is under way"
     if turn.status.paused:
         return "ignored: the rollout is paused already"

@@ -8,8 +8,8 @@ from steersman.api.status import AnalysisStage, RolloutPhase
 from steersman.api.strategy import BlueGreen
 from steersman.core.analysis.model import Verdict
 from steersman.core.rollout.ending import promote
-from steersman.core.rollout.gate import deadline, pass_gate
-from steersman.core.rollout.scaling import first_pods
+from steersman.core.rollout.gate import in_force, pass_gate, pods_there
+from steersman.core.rollout.scaling import candidate_size
 from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.weights import start_analysis
 
@@ -28,9 +28,9 @@ def advance(turn: Turn) -> None:
 
 
 def _start(turn: Turn) -> None:
-    if not (turn.enough_pods(first_pods(turn)) and turn.routed()):
-        deadline(turn)
-    elif turn.rollout.fast:
+    if not (pods_there(turn, candidate_size(turn)) and in_force(turn)):
+        return
+    if turn.rollout.fast:
         turn.enter(RolloutPhase.PROMOTING)
     else:
         # The preview's weight is always what it is: 0 of production, all of its own.
@@ -57,16 +57,14 @@ def _pre_promotion(turn: Turn) -> None:
 
 def _switch(turn: Turn) -> None:
     if turn.candidate_weight != 100:
-        if not turn.enough_pods(turn.base):
-            deadline(turn)
+        if not pods_there(turn, turn.base):
             return
         turn.set_weight(100)
         turn.set_rollout(weight_reached_at=None, step_started_at=turn.now)
         turn.event(Reason.WEIGHT_SET, f"{turn.rollout.revision} from 0 % to 100 %")
         turn.wait("the route to carry the switch", Reason.WEIGHTS_PENDING)
         return
-    if not turn.routed():
-        deadline(turn)
+    if not in_force(turn):
         return
     if turn.rollout.fast:
         promote(turn)

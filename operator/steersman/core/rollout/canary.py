@@ -5,8 +5,8 @@ from __future__ import annotations
 from steersman.api.status import RolloutPhase, StrategyName
 from steersman.core.rollout import experiment, steps
 from steersman.core.rollout.ending import promote
-from steersman.core.rollout.gate import deadline
-from steersman.core.rollout.scaling import first_pods, next_weight
+from steersman.core.rollout.gate import in_force, pods_there
+from steersman.core.rollout.scaling import candidate_size, next_weight
 from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.weights import reach
 
@@ -24,19 +24,15 @@ def advance(turn: Turn) -> None:
 
 def _start(turn: Turn) -> None:
     if turn.status.stable is None:
-        if turn.enough_pods(first_pods(turn)):
+        if pods_there(turn, candidate_size(turn)):
             turn.enter(RolloutPhase.PROMOTING)
-        else:
-            deadline(turn)
         return
     if turn.provider.exclusive_pods and turn.status.retiring:
         turn.wait(f"the pods of {turn.status.retiring[0].revision} to be gone")
         return
     # The proxy learns of the candidate at weight 0, long before it sends it a request.
-    if turn.enough_pods(first_pods(turn)) and turn.routed():
+    if pods_there(turn, candidate_size(turn)) and in_force(turn):
         turn.enter(RolloutPhase.PROMOTING if turn.rollout.fast else RolloutPhase.STEPPING, step=0)
-    else:
-        deadline(turn)
 
 
 def _step(turn: Turn) -> None:

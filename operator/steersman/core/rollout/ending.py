@@ -118,10 +118,6 @@ def promote(turn: Turn) -> None:
     """The candidate has all traffic: it is stable now."""
     rollout = turn.rollout
     old, new = turn.status.stable, turn.status.candidate
-    watched = old is not None and watch.is_wanted(turn)
-    if old is not None:
-        delay = turn.spec.strategy.scale_down_delay
-        retire(turn, old, max(delay, turn.spec.watch.duration) if turn.spec.watch is not None and watched else delay)
     turn.set(
         stable=new,
         weights=[w for w in turn.status.weights if w.revision == rollout.revision],
@@ -129,8 +125,8 @@ def promote(turn: Turn) -> None:
     )
     message = f"{rollout.revision} is stable" + (f", {old.name} was" if old else "")
     turn.event(Reason.PROMOTED, message)
-    if old is not None and watched:
-        watch.begin(turn, old)
+    if old is not None:
+        retire(turn, old, max(turn.spec.strategy.scale_down_delay, watch.begin_if_wanted(turn, old)))
     _close(turn, Outcome.PROMOTED, str(Reason.PROMOTED), message)
 
 

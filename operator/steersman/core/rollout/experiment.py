@@ -9,10 +9,10 @@ from steersman.api.steps import Experiment
 from steersman.core.analysis.assess import begin
 from steersman.core.naming import revision_name
 from steersman.core.rollout.ending import retire
-from steersman.core.rollout.gate import deadline, pass_gate, step_analysis_passed
+from steersman.core.rollout.gate import deadline, in_force, pass_gate, pods_there, step_analysis_passed
 from steersman.core.rollout.scaling import can_carry, candidate_pods
 from steersman.core.rollout.turn import Turn
-from steersman.core.rollout.weights import in_force, traffic_changed
+from steersman.core.rollout.weights import traffic_changed
 
 
 def conduct(turn: Turn, step: Experiment) -> bool:
@@ -75,18 +75,15 @@ def _start(turn: Turn, step: Experiment, running: ExperimentStatus) -> None:
         return
     if turn.rollout.weight_reached_at is not None and not pass_gate(turn):
         return
-    wanted = candidate_pods(turn, step.weight)
-    if turn.available(running.baseline.name) < running.baseline.replicas:
-        have = turn.available(running.baseline.name)
+    have = turn.available(running.baseline.name)
+    if have < running.baseline.replicas:
         turn.wait(f"{have} of {running.baseline.replicas} pods of the baseline {running.baseline.name} are available")
         deadline(turn)
     elif not can_carry(turn, 100 - 2 * step.weight):
         turn.wait("the pods of stable, for its share of the experiment")
         deadline(turn)
-    elif not turn.enough_pods(wanted) or not turn.routed():
-        # The proxy learns of the baseline at weight 0 first.
-        deadline(turn)
-    else:
+    # The proxy learns of the baseline at weight 0 first.
+    elif pods_there(turn, candidate_pods(turn, step.weight)) and in_force(turn):
         turn.set_weight(step.weight, baseline=step.weight)
         traffic_changed(turn)
         turn.event(Reason.WEIGHT_SET, f"{turn.rollout.revision} and its baseline to {step.weight} % each")

@@ -80,6 +80,22 @@ def _hold(turn: Turn, judged: Assessment, analysis: AnalysisStatus) -> None:
         turn.event(Reason.INCONCLUSIVE_LIMIT_EXCEEDED, f"Waiting for promote or abort: {message}", warning=True)
 
 
+def pods_there(turn: Turn, wanted: int) -> bool:
+    """Whether the candidate has so many available pods; watches the deadline otherwise."""
+    if turn.enough_pods(wanted):
+        return True
+    deadline(turn)
+    return False
+
+
+def in_force(turn: Turn) -> bool:
+    """Whether the route carries what is intended; watches the deadline otherwise."""
+    if turn.routed():
+        return True
+    deadline(turn)
+    return False
+
+
 def deadline(turn: Turn) -> None:
     """Abort when the present wait for pods or the route has lasted longer than progressDeadline."""
     due = turn.rollout.step_started_at + turn.spec.progress_deadline

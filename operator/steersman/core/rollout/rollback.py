@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from steersman.api.conditions import Reason
-from steersman.api.status import HistoryEntry, Outcome, RollbackStatus, RolloutPhase
+from steersman.api.status import HistoryEntry, Outcome, RollbackStatus
 from steersman.core.analysis.model import Verdict
 from steersman.core.history import earlier
 from steersman.core.revision import Revision
@@ -63,10 +63,10 @@ def pin(turn: Turn, to: HistoryEntry, instead_of: str, reason: Reason, message: 
 
 def roll_back(turn: Turn, argument: str) -> str:
     """The action rollback: to the revision or version named or, without one, to what was stable before. Says what came of it."""
-    rollout, stable = turn.status.rollout, turn.status.stable
+    rollout, stable = turn.under_way, turn.status.stable
     if stable is None:
         return "ignored: nothing is stable yet"
-    if rollout is not None and rollout.phase != RolloutPhase.ABORTING and not argument:
+    if rollout is not None and not argument:
         abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "rollback was asked for")
         return "done: traffic returns to stable"
     candidates = [entry for entry in earlier(turn.status) if stored(turn, entry.revision) is not None]
@@ -75,7 +75,7 @@ def roll_back(turn: Turn, argument: str) -> str:
         known = ", ".join(entry.revision for entry in candidates) or "none"
         return f"ignored: no earlier revision {argument!r} to roll back to; there are: {known}"[:300]
     asked_for = turn.status.rollback.instead_of if turn.status.rollback is not None else stable.name
-    if rollout is not None and rollout.phase != RolloutPhase.ABORTING:
+    if rollout is not None:
         asked_for = rollout.revision
         abort(turn, Outcome.CANCELLED, Reason.ROLLBACK_REQUESTED, f"rollback to {chosen.revision} was asked for")
     message = f"rollback from {stable.name} was asked for"

@@ -29,13 +29,12 @@ def stable_pods(turn: Turn, weight: int) -> int:
     return max(ceil(turn.base * weight / 100), min(turn.base, _canary(turn).min_pods_per_revision))
 
 
-def first_pods(turn: Turn) -> int:
-    """Pods of the candidate that a rollout begins with."""
-    return max(1, intended_candidate_pods(turn))
+def candidate_size(turn: Turn) -> int:
+    """Pods that the candidate should have now; at least one."""
+    return max(1, _candidate_size(turn))
 
 
-def intended_candidate_pods(turn: Turn) -> int:
-    """Pods that the candidate should have now."""
+def _candidate_size(turn: Turn) -> int:
     rollout, blue_green = turn.rollout, turn.spec.strategy.blue_green
     if rollout.strategy == StrategyName.BLUE_GREEN:
         preview = blue_green.preview_replicas if blue_green is not None else None
@@ -71,9 +70,9 @@ def next_weight(turn: Turn) -> int:
 
 def scale(turn: Turn) -> None:
     """Record the intended pods of stable and candidate."""
-    rollout, stable, candidate = turn.status.rollout, turn.status.stable, turn.status.candidate
-    if rollout is not None and candidate is not None and rollout.phase != RolloutPhase.ABORTING:
-        candidate = candidate.model_copy(update={"replicas": first_pods(turn)})
+    stable, candidate = turn.status.stable, turn.status.candidate
+    if turn.under_way is not None and candidate is not None:
+        candidate = candidate.model_copy(update={"replicas": candidate_size(turn)})
         turn.set(candidate=candidate)
     if stable is not None:
         beside = candidate.replicas if candidate is not None else 0

@@ -8,10 +8,10 @@ from steersman.api.status import AnalysisStage
 from steersman.api.steps import Pause, SetCanaryScale, SetHeaderRoute, SetMirrorRoute, Step
 from steersman.core.analysis.assess import begin
 from steersman.core.rollout import experiment
-from steersman.core.rollout.gate import deadline, step_analysis_passed
-from steersman.core.rollout.scaling import first_pods
+from steersman.core.rollout.gate import in_force, pods_there, step_analysis_passed
+from steersman.core.rollout.scaling import candidate_size
 from steersman.core.rollout.turn import Turn
-from steersman.core.rollout.weights import PROMPT_SECONDS, in_force, is_provisional, reach, traffic_changed
+from steersman.core.rollout.weights import PROMPT_SECONDS, is_provisional, reach, traffic_changed
 
 
 def carry_out(turn: Turn, step: Step) -> bool:
@@ -60,33 +60,32 @@ def _pause(turn: Turn, pause: Pause) -> bool:
         if not rollout.promote_requested:
             turn.wait(f"Waiting for promote at {turn.candidate_weight} %", Reason.AWAITING_PROMOTION)
         return rollout.promote_requested
-    if is_provisional(turn) and not _route_followed(turn):
-        return False
     until = rollout.step_started_at + pause.duration
-    if rollout.promote_requested or turn.now >= until:
-        if not is_provisional(turn):
-            return True
+    over = rollout.promote_requested or turn.now >= until
+    if is_provisional(turn):
         if turn.routed():
-            turn.set_rollout(weight_reached_at=rollout.step_started_at)
-            return True
-        # A pause shorter than the time that the route is given.
-        turn.wake(rollout.step_started_at + PROMPT_SECONDS)
-        return False
+            if over:
+                turn.set_rollout(weight_reached_at=rollout.step_started_at)
+        elif not _may_follow(turn):
+            # Back to the step that sets the weight, for the pause to count anew.
+            turn.enter(rollout.phase, step=rollout.step - 1)
+            return False
+        elif over:
+            return False
+    if over:
+        return True
     turn.wait(f"Pausing for {format_duration(pause.duration)} at {turn.candidate_weight} %")
     turn.wake(until)
     return False
 
 
-def _route_followed(turn: Turn) -> bool:
-    """Whether the route carries the weight, or may still be on its way; else back to the step that sets it, for the pause to count anew."""
-    if turn.routed():
-        return True
+def _may_follow(turn: Turn) -> bool:
+    """Whether the route may still be on its way."""
     prompt = turn.rollout.step_started_at + PROMPT_SECONDS
-    if turn.now < prompt and not turn.rollout.promote_requested:
-        turn.wake(prompt)
-        return True
-    turn.enter(turn.rollout.phase, step=turn.rollout.step - 1)
-    return False
+    if turn.now >= prompt or turn.rollout.promote_requested:
+        return False
+    turn.wake(prompt)
+    return True
 
 
 def _analysis(turn: Turn) -> bool:
@@ -101,10 +100,9 @@ def _header_route(turn: Turn, wanted: SetHeaderRoute) -> bool:
     routes = turn.rollout.header_routes
     others = [route for route in routes if route.name != wanted.name]
     after = [*others, wanted] if wanted.match else others
-    if sorted(routes, key=_name) == sorted(after, key=_name):
+    if {route.name: route for route in routes} == {route.name: route for route in after}:
         return _done(turn)
-    if not turn.enough_pods(first_pods(turn)):
-        deadline(turn)
+    if not pods_there(turn, candidate_size(turn)):
         return False
     turn.set_rollout(header_routes=after)
     what = f"{wanted.name} leads to {turn.rollout.revision}" if wanted.match else f"{wanted.name} has ended"
@@ -115,8 +113,7 @@ def _header_route(turn: Turn, wanted: SetHeaderRoute) -> bool:
 def _mirror(turn: Turn, wanted: SetMirrorRoute) -> bool:
     if turn.rollout.mirror == wanted.percentage:
         return _done(turn)
-    if not turn.enough_pods(first_pods(turn)):
-        deadline(turn)
+    if not pods_there(turn, candidate_size(turn)):
         return False
     turn.set_rollout(mirror=wanted.percentage)
     turn.event(Reason.MIRROR_SET, f"{turn.rollout.revision} gets copies of {wanted.percentage} % of the requests")
@@ -124,14 +121,11 @@ def _mirror(turn: Turn, wanted: SetMirrorRoute) -> bool:
 
 
 def _canary_scale(turn: Turn, wanted: SetCanaryScale) -> bool:
-    if turn.rollout.canary_scale != (None if wanted.match_traffic_weight else wanted):
-        turn.set_rollout(canary_scale=None if wanted.match_traffic_weight else wanted)
-        pods = first_pods(turn)
-        turn.event(Reason.SCALE_SET, f"{turn.rollout.revision} is scaled to {pods} pods")
-    if not turn.enough_pods(first_pods(turn)):
-        deadline(turn)
-        return False
-    return True
+    scale = None if wanted.match_traffic_weight else wanted
+    if turn.rollout.canary_scale != scale:
+        turn.set_rollout(canary_scale=scale)
+        turn.event(Reason.SCALE_SET, f"{turn.rollout.revision} is scaled to {candidate_size(turn)} pods")
+    return pods_there(turn, candidate_size(turn))
 
 
 def _changed(turn: Turn, wait: str) -> bool:
@@ -146,7 +140,3 @@ def _done(turn: Turn) -> bool:
             return False
         turn.set_rollout(weight_reached_at=turn.now)
     return True
-
-
-def _name(route: SetHeaderRoute) -> str:
-    return route.name

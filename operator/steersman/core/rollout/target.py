@@ -163,8 +163,7 @@ def follow(turn: Turn, desired: Revision | None) -> None:
 def _without_target(turn: Turn) -> None:
     """Nothing valid is asked for: a rollout under way has lost its reason, unless only the registry is in trouble."""
     why = turn.problem or turn.unresolved
-    rollout = turn.status.rollout
-    if rollout is None or rollout.phase == RolloutPhase.ABORTING or why is None:
+    if turn.under_way is None or why is None:
         return
     if turn.problem is None and why.reason in PASSING_TROUBLE:
         return

@@ -23,7 +23,7 @@ from steersman.core.analysis.model import BoundMetric
 from steersman.core.capacity import base_replicas
 from steersman.core.capacity.pull import pulling
 from steersman.core.snapshot import EventIntent, Manifest, Problem, Snapshot
-from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider
+from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider, TrafficState
 
 
 class Turn:
@@ -49,6 +49,7 @@ class Turn:
         """Why the spec is not accepted."""
         self.unresolved: Problem | None = None
         """Why the registry names no version."""
+        self._read: tuple[TrafficIntent, TrafficState] | None = None
 
     def copy(self) -> Turn:
         """The same state, to try something out: what happens to the copy leaves this turn as it is."""
@@ -93,6 +94,12 @@ class Turn:
         if self.status.rollout is None:
             raise ValueError("no rollout is under way")
         return self.status.rollout
+
+    @property
+    def under_way(self) -> RolloutStatus | None:
+        """The rollout that goes forward; None also while one is being ended."""
+        rollout = self.status.rollout
+        return rollout if rollout is not None and rollout.phase != RolloutPhase.ABORTING else None
 
     @property
     def paused(self) -> bool:
@@ -166,24 +173,28 @@ class Turn:
         idle += [retiring.revision for retiring in self.status.retiring]
         known = {revision for revision, _ in weights}
         weights += [(revision, 0) for revision in dict.fromkeys(idle) if weights and revision not in known]
-        settings = self.spec.strategy.canary.session_affinity if self.spec.strategy.canary else None
-        sticky = rollout is not None and settings is not None and 0 < self.candidate_weight < 100
         return TrafficIntent(
             namespace=self.namespace,
             deployment=self.name,
             traffic=self.spec.traffic,
             weights=tuple(weights),
-            header_routes=tuple(
-                HeaderRoute(route.name, tuple(route.match), rollout.revision) for route in rollout.header_routes
-            )
-            if rollout is not None
-            else (),
+            header_routes=self._header_routes(),
             mirror=Mirror(rollout.revision, rollout.mirror) if rollout is not None and rollout.mirror else None,
-            affinity=Affinity(rollout.revision, settings)
-            if sticky and rollout is not None and settings is not None
-            else None,
+            affinity=self._affinity(),
             adopted=self._adopted(),
         )
+
+    def _header_routes(self) -> tuple[HeaderRoute, ...]:
+        rollout = self.status.rollout
+        if rollout is None:
+            return ()
+        return tuple(HeaderRoute(route.name, tuple(route.match), rollout.revision) for route in rollout.header_routes)
+
+    def _affinity(self) -> Affinity | None:
+        settings = self.spec.strategy.canary.session_affinity if self.spec.strategy.canary else None
+        if settings is None or not 0 < self.candidate_weight < 100:
+            return None
+        return Affinity(self.rollout.revision, settings)
 
     def _adopted(self) -> Manifest | None:
         gateway = self.spec.traffic.gateway_api
@@ -191,9 +202,16 @@ class Turn:
             return None
         return self.snapshot.children.adopted(gateway.kind, gateway.adopt.name)
 
+    def route_state(self) -> TrafficState:
+        """Whether the intended split is in force; the objects are read once for each intent of the turn."""
+        intent = self.intent()
+        if self._read is None or self._read[0] != intent:
+            self._read = intent, self.provider.read(intent, self.snapshot.children)
+        return self._read[1]
+
     def routed(self) -> bool:
         """Whether the intended weights are in force; notes what is waited for otherwise."""
-        state = self.provider.read(self.intent(), self.snapshot.children)
+        state = self.route_state()
         if not state.settled:
             self.wait(state.message, Reason.ROUTE_NOT_ACCEPTED if state.rejected else Reason.WEIGHTS_PENDING)
         return state.settled

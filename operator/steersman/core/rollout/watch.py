@@ -9,27 +9,29 @@ from steersman.core.analysis import assess
 from steersman.core.rollout.turn import Turn
 
 
-def is_wanted(turn: Turn) -> bool:
-    """Whether the promotion about to happen is watched: not one that left out the steps, such as a rollback."""
-    return turn.spec.watch is not None and not turn.rollout.fast and bool(turn.metrics.get(AnalysisStage.WATCH))
+def begin_if_wanted(turn: Turn, previous: RevisionStatus) -> float:
+    """Watch the revision that is being promoted; seconds for which the previous one is kept warm, 0 without a watch.
 
-
-def begin(turn: Turn, previous: RevisionStatus) -> None:
-    """Watch the revision that was just promoted."""
-    duration = turn.spec.watch.duration if turn.spec.watch is not None else 0.0
+    A rollout that left out the steps, such as a rollback, is not watched.
+    """
+    metrics = turn.metrics.get(AnalysisStage.WATCH)
+    if turn.spec.watch is None or turn.rollout.fast or not metrics:
+        return 0.0
+    duration = turn.spec.watch.duration
     turn.set(
         watch=WatchStatus(
             revision=turn.rollout.revision,
             previous=previous.name,
             previous_version=previous.version,
             until=turn.now + duration,
-            analysis=assess.begin(AnalysisStage.WATCH, turn.metrics[AnalysisStage.WATCH], turn.now),
+            analysis=assess.begin(AnalysisStage.WATCH, metrics, turn.now),
         )
     )
     turn.event(
         Reason.WATCH_STARTED,
         f"{turn.rollout.revision} is watched for {format_duration(duration)}, {previous.name} is kept warm",
     )
+    return duration
 
 
 def end_if_over(turn: Turn) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steersman.api.conditions import Reason
 from steersman.api.status import AnalysisStage, RolloutPhase
 from steersman.core.analysis.assess import begin, weight_changed
-from steersman.core.rollout.gate import deadline, pass_gate
+from steersman.core.rollout.gate import in_force, pass_gate, pods_there
 from steersman.core.rollout.scaling import candidate_pods
 from steersman.core.rollout.turn import Turn
 
@@ -37,10 +37,7 @@ def reach(turn: Turn, weight: int) -> bool:
     if turn.rollout.weight_reached_at is None and turn.candidate_weight > 0:
         # A weight was intended but the steps changed before it was in force.
         turn.set_rollout(weight_reached_at=turn.now)
-    if not pass_gate(turn):
-        return False
-    if not turn.enough_pods(candidate_pods(turn, weight)):
-        deadline(turn)
+    if not (pass_gate(turn) and pods_there(turn, candidate_pods(turn, weight))):
         return False
     old = turn.candidate_weight
     turn.set_weight(weight)
@@ -49,14 +46,6 @@ def reach(turn: Turn, weight: int) -> bool:
     traffic_changed(turn)
     turn.event(Reason.WEIGHT_SET, f"{turn.rollout.revision} from {old} % to {weight} %")
     turn.wait(f"the route to carry {weight} %", Reason.WEIGHTS_PENDING)
-    return False
-
-
-def in_force(turn: Turn) -> bool:
-    """Whether the route carries what is intended; watches the deadline otherwise."""
-    if turn.routed():
-        return True
-    deadline(turn)
     return False
 
 
