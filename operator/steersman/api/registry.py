@@ -30,7 +30,9 @@ class ModelRegistrySpec(ApiModel):
 
     mlflow: MLflowServer
     poll_interval: Interval = 15.0
-    """Time between looks at each alias, version or tag set in use; jittered by a tenth."""
+    """Time between looks at each alias or tag set in use; jittered by a tenth. A version that is named by its number is looked
+    for as often until it is found, and then every five minutes, as it can only be deleted.
+    """
 
 
 class ModelRegistryStatus(ApiModel):

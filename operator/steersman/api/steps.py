@@ -135,6 +135,6 @@ class Step(ApiModel):
 
     @model_validator(mode="after")
     def _one(self) -> Step:
-        if len(self.model_dump(exclude_none=True)) != 1:
+        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
             raise ValueError(_MESSAGE)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
@@ -63,10 +64,11 @@ class Traffic(ApiModel):
 
     @model_validator(mode="after")
     def _one(self) -> Traffic:
-        if len(self._given()) != 1:
+        if len(self._given) != 1:
             raise ValueError(_MESSAGE)
         return self
 
+    @cached_property
     def _given(self) -> list[tuple[str, TrafficSettings]]:
         return [
             (field.alias or name, value)
@@ -77,12 +79,12 @@ class Traffic(ApiModel):
     @property
     def name(self) -> str:
         """The chosen provider as written in the manifest."""
-        return self._given()[0][0]
+        return self._given[0][0]
 
     @property
     def settings(self) -> TrafficSettings:
         """The chosen provider's settings."""
-        return self._given()[0][1]
+        return self._given[0][1]
 
     @property
     def features(self) -> frozenset[Feature]:

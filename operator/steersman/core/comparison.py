@@ -21,7 +21,7 @@ def contains(seen: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         return (
             isinstance(seen, dict)
-            and not any(seen.get(key) for key in _TELLING - wanted.keys())
+            and not any(seen[key] for key in (seen.keys() & _TELLING) - wanted.keys())
             and all(
                 key in seen and (seen[key] == value if key in _WHOLE else contains(seen[key], value))
                 for key, value in wanted.items()

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from steersman.api.conditions import ConditionStatus, ConditionType, Reason, next_condition
-from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.status import (
     ModelDeploymentStatus,
     Outcome,
@@ -43,11 +42,9 @@ MAX_TRANSITIONS = 20
 def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
     """Decide what to do for one ModelDeployment. Pure; never raises for anything that a user can write."""
     status = ModelDeploymentStatus.model_validate(snapshot.manifest.get("status") or {})
-    try:
-        spec = ModelDeploymentSpec.model_validate(snapshot.manifest.get("spec") or {})
-    except ValidationError as error:
-        return _invalid(snapshot, status, error)
-    turn = Turn(snapshot, spec, status, provider_for(spec.traffic))
+    if isinstance(snapshot.spec, ValidationError):
+        return _invalid(snapshot, status, snapshot.spec)
+    turn = Turn(snapshot, snapshot.spec, status, provider_for(snapshot.spec.traffic))
     _observe(turn)
     desired = desired_revision(turn)
     bind_analyses(turn)
@@ -66,6 +63,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
     return Plan(
+        before=status,
         status=turn.status,
         apply=apply,
         patch=patch,
@@ -162,4 +160,4 @@ def _invalid(snapshot: Snapshot, status: ModelDeploymentStatus, error: Validatio
         "conditions": conditions,
     }
     events = (EventIntent(problem.reason, problem.message, warning=True),) if changed else ()
-    return Plan(status=status.model_copy(update=update), events=events)
+    return Plan(before=status, status=status.model_copy(update=update), events=events)

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.conditions import Reason
+from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import ServingRuntimeSpec
-from steersman.api.status import ModelDeploymentStatus
+from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.analysis.model import MetricQuery, QueryResult
 from steersman.core.pod.template import RegistryAccess
 
@@ -63,6 +66,8 @@ class Snapshot:
 
     manifest: Manifest
     """The ModelDeployment."""
+    spec: ModelDeploymentSpec | ValidationError
+    """Its spec, or why that is not valid."""
     now: float
     """Seconds since the epoch, whole milliseconds."""
     registry: RegistryAccess | Problem
@@ -114,7 +119,10 @@ class RoutePatch:
 class Plan:
     """What is to be done, in this order: write status, apply, patch, delete, clear the action; then query and come back."""
 
+    before: ModelDeploymentStatus
+    """The status that was found."""
     status: ModelDeploymentStatus
+    """The status that is to be written."""
     apply: tuple[Manifest, ...] = ()
     patch: tuple[RoutePatch, ...] = ()
     delete: tuple[ObjectRef, ...] = ()
@@ -123,3 +131,19 @@ class Plan:
     requeue_at: float | None = None
     """When to look again although nothing changed."""
     clear_action: bool = False
+
+    @property
+    def only_tells(self) -> bool:
+        """Whether nothing is decided and nothing is to be done: the status only tells what was seen."""
+        todo = self.apply or self.patch or self.delete or self.events or self.queries or self.clear_action
+        return not todo and self.status != self.before and _decided(self.status) == _decided(self.before)
+
+
+def _decided(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+    """The status without what only tells how things are."""
+    seen = {
+        field: revision.model_copy(update={"available_replicas": 0})
+        for field in ("stable", "candidate")
+        if (revision := getattr(status, field)) is not None
+    }
+    return status.model_copy(update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], **seen})

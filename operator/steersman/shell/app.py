@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 import uuid
@@ -27,6 +28,7 @@ from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
 from steersman.shell.late_kinds import LateKinds
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key, WorkQueue
@@ -42,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 STUCK_SECONDS = 120.0
 """A key that waits this long for a worker means that the workers are stuck."""
+YOUNG_OBJECTS = 10_000
+"""New objects after which the garbage collector looks for cycles; Python's 700 are made several times in each turn."""
 HEARTBEAT_SECONDS = 30.0
 """A leader election that is silent for this long is stuck."""
 
@@ -85,6 +89,7 @@ class Operator:
             config.pod_name,
             on_outcome=lambda outcome: telemetry.events.labels(outcome).inc(),
             may_write=self._may_tell,
+            busy=lambda: len(self._queue) > 0,
         )
         self._prometheus = PrometheusProvider(config.prometheus_url)
         self._mlflow = MLflowRegistry()
@@ -109,6 +114,7 @@ class Operator:
             KubernetesEvents(self._recorder),
             self._may_write,
             telemetry.planned,
+            News(),
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -187,6 +193,9 @@ class Operator:
                 "not installed here, which matters only to who uses it: %s", ", ".join(k.kind for k in unserved)
             )
         self._synced = True
+        # What was loaded so far stays: the garbage collector need not look through it again and again.
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         self._elector.look_now()
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
@@ -225,7 +234,7 @@ class Operator:
             self._queue.add((namespace, manifest["metadata"]["name"]))
         elif owner := (manifest["metadata"].get("labels") or {}).get(LABEL_DEPLOYMENT):
             if self._store.get("ModelDeployment", namespace, owner) is not None:
-                self._queue.add((namespace, owner))
+                self._queue.add_soon((namespace, owner))
         else:
             for deployment in self._store.all("ModelDeployment"):
                 metadata = deployment["metadata"]

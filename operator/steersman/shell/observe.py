@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.conditions import Reason
-from steersman.api.meta import API_VERSION, ApiModel
+from steersman.api.meta import API_VERSION
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.registry import ModelRegistrySpec
 from steersman.api.runtime import ServingRuntimeSpec
@@ -19,13 +19,12 @@ from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.parsed import ParsedSpecs, Spec
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
-
-Spec = TypeVar("Spec", bound=ApiModel)
 
 
 class SnapshotBuilder:
@@ -53,21 +52,21 @@ class SnapshotBuilder:
         self._slots = slots
         self._adopted = adopted
         self._clock = clock
+        self._specs = ParsedSpecs()
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
         """The snapshot as of now. Raises ApiError when the API server does not answer for something referred to."""
         key: Key = (manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         now = round(self._clock(), 3)
-        try:
-            spec = ModelDeploymentSpec.model_validate(manifest.get("spec") or {})
-        except ValidationError:
+        spec = self._specs.of(ModelDeploymentSpec, manifest)
+        if isinstance(spec, ValidationError):
             # Planning says what is wrong; nothing that it refers to matters.
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
-            return Snapshot(manifest, now, nothing, nothing, nothing, {}, self._children(key, manifest))
+            return Snapshot(manifest, spec, now, nothing, nothing, nothing, {}, self._children(key, manifest))
         registry, answer = await self._registry(key, spec)
         if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
             # Nothing is planned before: what else the spec refers to is looked for then.
-            return Snapshot(manifest, now, registry, answer, answer, {}, self._children(key, manifest))
+            return Snapshot(manifest, spec, now, registry, answer, answer, {}, self._children(key, manifest))
         # What a new spec refers to may just have been made in the namespace; what an old one does was asked for before.
         fresh = (manifest.get("status") or {}).get("observedGeneration") != manifest["metadata"].get("generation", 0)
         runtime = await self._runtime(key[0], spec.runtime.name, fresh)
@@ -77,6 +76,7 @@ class SnapshotBuilder:
         # From here on nothing is awaited until the plan is made: slots rely on it.
         return Snapshot(
             manifest=manifest,
+            spec=spec,
             now=now,
             registry=registry,
             answer=answer,
@@ -164,10 +164,10 @@ class SnapshotBuilder:
             except NotFound:
                 return None
             self._store.put(manifest)
-        try:
-            return model.model_validate(manifest.get("spec") or {})
-        except ValidationError as error:
-            return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        spec = self._specs.of(model, manifest)
+        if isinstance(spec, ValidationError):
+            return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in spec.errors()[:3])
+        return spec
 
 
 def _is_owned(child: dict[str, Any], uid: str) -> bool:

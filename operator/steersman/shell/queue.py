@@ -11,6 +11,8 @@ Key = tuple[str, str]
 """(namespace, name) of a ModelDeployment."""
 
 FIRST_BACKOFF = 0.2
+MOMENT = 0.03
+"""Seconds within which the statuses of a ModelDeployment's objects are looked at together."""
 LAST_BACKOFF = 15.0
 """Seconds; longer would be felt as a late rollback once the trouble is over."""
 
@@ -29,6 +31,7 @@ class WorkQueue:
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._soon: dict[Key, asyncio.TimerHandle] = {}
         self._wakeup = asyncio.Event()
 
     def __len__(self) -> int:
@@ -47,6 +50,15 @@ class WorkQueue:
             self._added_at[key] = self._clock()
             self._waiting.append(key)
             self._wakeup.set()
+
+    def add_soon(self, key: Key) -> None:
+        """Have the key reconciled in a moment, together with what else happens to it until then."""
+        if key not in self._soon and key not in self._added_at:
+            self._soon[key] = asyncio.get_running_loop().call_later(MOMENT, self._come, key)
+
+    def _come(self, key: Key) -> None:
+        self._soon.pop(key, None)
+        self.add(key)
 
     def schedule(self, key: Key, delay: float | None) -> None:
         """Have the key reconciled after a delay in seconds, instead of any time scheduled before; None cancels."""
@@ -100,6 +112,7 @@ class WorkQueue:
 
     def close(self) -> None:
         """Cancel every scheduled look."""
-        for timer in self._timers.values():
+        for timer in (*self._timers.values(), *self._soon.values()):
             timer.cancel()
         self._timers.clear()
+        self._soon.clear()

@@ -9,13 +9,13 @@ from typing import Protocol
 from steersman.adapters.traffic import provider_for
 from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION, API_VERSION, LABEL_REVISION
-from steersman.api.status import ModelDeploymentStatus
 from steersman.core.plan import plan
 from steersman.core.snapshot import EventIntent, Plan, Problem, RoutePatch, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.echoes import Echoes
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
@@ -57,6 +57,7 @@ class Reconciler:
         events: EventSink,
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
+        news: News,
     ) -> None:
         """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
         self._client = client
@@ -70,6 +71,7 @@ class Reconciler:
         self._events = events
         self._is_leader = is_leader
         self._on_planned = on_planned
+        self._news = news
         self._taken: dict[Key, tuple[str, str, str]] = {}
         self.echoes = Echoes()
 
@@ -85,6 +87,8 @@ class Reconciler:
             # The answer wakes this key: to say in between that it is not there would be two writes for one.
             return snapshot.now + moment
         decided = plan(snapshot, provider_for)
+        if (until := self._news.hold(key, decided, snapshot.now)) is not None:
+            return until
         self._slots.planned(key, decided.status)
         try:
             manifest = await self._record(manifest, decided)
@@ -114,7 +118,7 @@ class Reconciler:
 
     async def _record(self, manifest: Manifest, decided: Plan) -> Manifest:
         """Write the status, guarded by the resourceVersion that the plan was made from."""
-        if ModelDeploymentStatus.model_validate(manifest.get("status") or {}) == decided.status:
+        if decided.status == decided.before:
             return manifest
         self._fence()
         sent = {**manifest, "status": decided.status.to_wire()}
@@ -244,6 +248,7 @@ class Reconciler:
         self._pods.drop(key)
         self._slots.drop(key)
         self._adopted.drop(key)
+        self._news.drop(key)
         self._taken.pop(key, None)
         self._on_planned(key, None)
 

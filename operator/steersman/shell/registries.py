@@ -22,7 +22,7 @@ from steersman.ports import (
     RegistryError,
     VersionSelector,
 )
-from steersman.shell.aliases import Alias, AliasWatch
+from steersman.shell.aliases import CONFIRM_SECONDS, Alias, AliasWatch
 from steersman.shell.queue import Key
 
 logger = logging.getLogger(__name__)
@@ -168,6 +168,9 @@ class RegistryPoller:
                     self._enqueue(key)
             if selector.alias is not None and isinstance(answer, RegistryAnswer):
                 await self._watch(source).until_due((selector.model, selector.alias), answer.version)
+            elif selector.version is not None and isinstance(answer, RegistryAnswer):
+                # What a number names never changes; only the version can be deleted.
+                await asyncio.sleep(max(source.interval, CONFIRM_SECONDS) * random.uniform(0.9, 1.1))  # noqa: S311
             else:
                 await asyncio.sleep(source.interval * random.uniform(0.9, 1.1))  # noqa: S311
 

@@ -245,3 +245,22 @@ async def test_long_names_give_valid_event_names(recorder: EventRecorder, cluste
     (name,) = cluster.events
     assert len(name) <= 253
     assert ".." not in name
+
+
+async def test_events_give_way_to_work_but_not_for_long(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "GIVE_WAY_SECONDS", 0.5)
+    busy = [True]
+    recorder = EventRecorder(cluster, "steersman-0", clock=lambda: cluster.now, busy=lambda: busy[0])
+    task = asyncio.create_task(recorder.run())
+    for reason in ("WeightSet", "Promoted"):
+        recorder.record(about(), EventType.NORMAL, reason, "said")
+    await asyncio.sleep(0.05)
+    assert not cluster.events, "work comes first"
+    cluster.now += 0.5
+    await asyncio.sleep(0.05)
+    assert len(cluster.events) == 2, "the event is old enough"
+    recorder.record(about(), EventType.NORMAL, "RolloutStarted", "said")
+    await asyncio.sleep(0.05)
+    assert len(cluster.events) == 2
+    await recorder.stop(task)
+    assert len(cluster.events) == 3, "at the end nothing gives way"

@@ -16,6 +16,7 @@ from steersman.adapters.traffic import provider_for
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION
+from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.strategy import Canary, Strategy
@@ -170,6 +171,7 @@ class World:
     def snapshot(self) -> Snapshot:
         return Snapshot(
             manifest=_copy(self.manifest),
+            spec=_spec(self.manifest),
             now=round(self.now, 3),
             registry=self.registry,
             answer=self.answer,
@@ -288,6 +290,13 @@ class World:
                 if before == (self.manifest.get("status"), self.children, self._answered):
                     break
             self.now = min(end, self.now + step)
+
+
+def _spec(manifest: dict[str, Any]) -> ModelDeploymentSpec | ValidationError:
+    try:
+        return ModelDeploymentSpec.model_validate(manifest["spec"])
+    except ValidationError as error:
+        return error
 
 
 def planned_weights(spec: dict[str, Any]) -> set[int]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from steersman.shell.queue import FIRST_BACKOFF, LAST_BACKOFF, WorkQueue
+from steersman.shell.queue import FIRST_BACKOFF, LAST_BACKOFF, MOMENT, WorkQueue
 
 A, B = ("ns", "a"), ("ns", "b")
 
@@ -88,3 +88,33 @@ async def test_age_of_the_oldest() -> None:
     now[0] = 107.0
     queue.add(B)
     assert queue.oldest_age == 7
+
+
+async def test_what_happens_within_a_moment_is_one_turn() -> None:
+    queue = WorkQueue()
+    for key in (A, A, B, A):
+        queue.add_soon(key)
+    assert len(queue) == 0
+    assert [await asyncio.wait_for(queue.get(), 1), await asyncio.wait_for(queue.get(), 1)] == [A, B]
+    queue.done(A)
+    queue.add_soon(B)
+    await asyncio.sleep(MOMENT * 2)
+    assert len(queue) == 0, "B is worked on still"
+    queue.done(B)
+    assert await asyncio.wait_for(queue.get(), 1) == B
+
+
+async def test_a_moment_does_not_put_off_a_key_that_waits_already_nor_a_scheduled_look() -> None:
+    queue = WorkQueue()
+    queue.schedule(A, MOMENT / 3)
+    queue.add_soon(A)
+    assert await asyncio.wait_for(queue.get(), MOMENT) == A
+    queue.done(A)
+    queue.add(B)
+    queue.add_soon(B)
+    assert await queue.get() == B
+    queue.done(B)
+    queue.add_soon(A)
+    queue.close()
+    await asyncio.sleep(MOMENT * 2)
+    assert len(queue) == 0, "closed"

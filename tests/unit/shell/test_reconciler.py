@@ -13,6 +13,7 @@ from steersman.ports import ApiError, Conflict, ModelVersion
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
@@ -68,6 +69,7 @@ class Bench:
             self,
             lambda: self.leader,
             lambda key, plan: None,
+            News(patience=0.0),
         )
         self.add("ClusterServingRuntime", "mlflow", None, RUNTIME.to_wire())
         self.add("ModelDeployment", "fraud", "risk", spec or gateway_spec(analysis={}), generation=1)

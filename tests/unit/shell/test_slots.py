@@ -227,6 +227,7 @@ async def test_a_rollout_waits_for_another_and_goes_on_after_it(limits: dict[str
     bench.store.put(bench.cluster.put({**other, "status": {"stable": STABLE, "rollout": ROLLOUT}}))
     fraud = await bench.cluster.get("", "ModelDeployment", "risk", "fraud")
     fraud["spec"]["runtime"] = {"env": [{"name": "A", "value": "b"}]}
+    fraud["metadata"]["generation"] += 1
     bench.store.put(bench.cluster.put(fraud))
     await bench.settle()
     assert bench.status.rollout is None

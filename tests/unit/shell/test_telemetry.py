@@ -44,11 +44,11 @@ def test_a_rollout_is_counted_once_when_it_ends() -> None:
     telemetry = Telemetry()
     under_way = ModelDeploymentStatus(phase=Phase.PROGRESSING, rollout=ROLLOUT, candidate_weight=25)
     over = ModelDeploymentStatus(phase=Phase.DEGRADED, history=[ENDED])
-    telemetry.planned(KEY, Plan(under_way))
+    telemetry.planned(KEY, Plan(ModelDeploymentStatus(), under_way))
     where = {"namespace": "risk", "deployment": "fraud"}
     assert value(telemetry, "steersman_candidate_weight_percent", **where) == 25
     for _ in range(3):
-        telemetry.planned(KEY, Plan(over))
+        telemetry.planned(KEY, Plan(ModelDeploymentStatus(), over))
     assert value(telemetry, "steersman_rollouts_total", outcome="Aborted", reason="AnalysisFailed") == 1
     assert value(telemetry, "steersman_candidate_weight_percent", **where) is None
     assert value(telemetry, "steersman_modeldeployments", phase="Degraded") == 1
@@ -57,7 +57,13 @@ def test_a_rollout_is_counted_once_when_it_ends() -> None:
 
 def test_a_deleted_object_leaves_no_series() -> None:
     telemetry = Telemetry()
-    telemetry.planned(KEY, Plan(ModelDeploymentStatus(phase=Phase.PROGRESSING, rollout=ROLLOUT, candidate_weight=25)))
+    telemetry.planned(
+        KEY,
+        Plan(
+            ModelDeploymentStatus(),
+            ModelDeploymentStatus(phase=Phase.PROGRESSING, rollout=ROLLOUT, candidate_weight=25),
+        ),
+    )
     telemetry.planned(KEY, None)
     telemetry.planned(KEY, None)
     where = {"namespace": "risk", "deployment": "fraud"}

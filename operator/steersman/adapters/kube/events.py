@@ -28,8 +28,10 @@ AGGREGATION_SECONDS: Final = 600.0
 """Repeats within this time of the last one are counted in the same object."""
 REMEMBERED_EVENTS: Final = 4096
 """Most events, and objects, that are remembered; the least recently used are forgotten."""
-QUEUE_LENGTH: Final = 1000
+QUEUE_LENGTH: Final = 10_000
 """Most events that wait to be written; more are dropped."""
+GIVE_WAY_SECONDS: Final = 5.0
+"""Age of an event up to which work that waits comes before it."""
 BURST: Final = 25
 """Events that an object may have at once."""
 REFILL_SECONDS: Final = 10.0
@@ -115,9 +117,10 @@ class EventRecorder:
         clock: Callable[[], float] = time.time,
         on_outcome: Callable[[Outcome], None] | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         """`instance` is this process's name (its pod); `clock` gives seconds since the epoch; `may_write` is asked before
-        each write.
+        each write; while `busy`, writing waits a little.
         """
         self._client = client
         self._instance = instance
@@ -125,6 +128,7 @@ class EventRecorder:
         self._clock = clock
         self._on_outcome = on_outcome or (lambda outcome: None)
         self._may_write = may_write
+        self._busy = busy
         self._queue: asyncio.Queue[_Event | None] = asyncio.Queue(QUEUE_LENGTH)
         self._written: OrderedDict[tuple[str, ...], _Written] = OrderedDict()
         self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -150,6 +154,8 @@ class EventRecorder:
     async def run(self) -> None:
         """Write what is recorded until stopped."""
         while (event := await self._queue.get()) is not None:
+            while self._busy() and not self._stopped and self._clock() - event.at < GIVE_WAY_SECONDS:  # noqa: ASYNC110
+                await asyncio.sleep(GIVE_WAY_SECONDS / 50)
             try:
                 outcome = await self._write(event) if self._may_write() else Outcome.FENCED
             except (ApiError, Conflict, NotFound) as error:

@@ -10,7 +10,7 @@ from steersman.api.status import ActionStatus, Outcome, RolloutPhase, StrategyNa
 from steersman.core.rollout import blue_green, canary
 from steersman.core.rollout.ending import abort
 from steersman.core.rollout.rollback import roll_back
-from steersman.core.rollout.turn import Turn
+from steersman.core.rollout.turn import Consideration, Turn
 
 KEPT_CHARACTERS = 80
 """Of an asked action; the longest that means something is rollback: and a revision's name."""
@@ -39,96 +39,124 @@ def handle(turn: Turn) -> bool:
 
 
 def possible(turn: Turn) -> list[str]:
-    """The actions that would not be ignored now, found by trying each on a copy."""
-    return [word for word in WORDS if not _perform(turn.copy(), word).startswith("ignored")]
+    """The actions that would not be ignored now."""
+    return [word for word in WORDS if not isinstance(_consider(turn, word), str)]
 
 
 def _perform(turn: Turn, asked: str) -> str:
     """Carry out an action; what came of it begins with `ignored` when it makes no sense now."""
+    considered = _consider(turn, asked)
+    return f"ignored: {considered}" if isinstance(considered, str) else f"done: {considered()}"
+
+
+def _consider(turn: Turn, asked: str) -> Consideration:
     word, _, argument = asked.partition(":")
-    perform = _ACTIONS.get(asked)
-    if perform is not None:
-        return perform(turn)
+    consider = _ACTIONS.get(asked)
+    if consider is not None:
+        return consider(turn)
     if word == "rollback":
         return roll_back(turn, argument)
     known = ", ".join([*WORDS, "rollback:<revision or version>"])
-    return f"ignored: {asked[:KEPT_CHARACTERS]!r} is not an action; write one of {known}"
+    return f"{asked[:KEPT_CHARACTERS]!r} is not an action; write one of {known}"
 
 
-def _promote(turn: Turn) -> str:
-    rollout = turn.under_way
+def _promote(turn: Turn) -> Consideration:
+    rollout, lifted = turn.under_way, turn.status.paused
     if rollout is None:
-        return "ignored: no rollout waits for promotion"
-    lifted = turn.status.paused
-    if lifted:
-        turn.set(paused=False)
-    if canary.waits_for_person(turn) or (
-        rollout.strategy == StrategyName.BLUE_GREEN and blue_green.waits_for_person(turn)
-    ):
+        return "no rollout waits for promotion"
+    blue_green_waits = rollout.strategy == StrategyName.BLUE_GREEN and blue_green.waits_for_person(turn)
+    waits = canary.waits_for_person(turn) or blue_green_waits
+    if not (waits or lifted):
+        return "the rollout does not wait for anybody"
+
+    def deed() -> str:
+        if lifted:
+            turn.set(paused=False)
+        if not waits:
+            return "resumed"
         turn.set_rollout(promote_requested=True, held=False)
         turn.event(Reason.RESUMED, f"{rollout.revision}: promote was asked for")
-        return "done: the rollout goes on"
-    return "done: resumed" if lifted else "ignored: the rollout does not wait for anybody"
+        return "the rollout goes on"
+
+    return deed
 
 
-def _promote_full(turn: Turn) -> str:
+def _promote_full(turn: Turn) -> Consideration:
     rollout = turn.under_way
     if rollout is None:
-        return "ignored: no rollout is under way"
+        return "no rollout is under way"
     if rollout.fast or turn.status.stable is None:
-        return "ignored: the rollout has no steps to leave out"
-    turn.set(paused=False)
-    turn.set_rollout(fast=True, held=False)
-    turn.event(Reason.RESUMED, f"{rollout.revision}: promote-full was asked for, the remaining steps are left out")
-    return "done: the remaining steps are left out"
+        return "the rollout has no steps to leave out"
+
+    def deed() -> str:
+        turn.set(paused=False)
+        turn.set_rollout(fast=True, held=False)
+        turn.event(Reason.RESUMED, f"{rollout.revision}: promote-full was asked for, the remaining steps are left out")
+        return "the remaining steps are left out"
+
+    return deed
 
 
-def _abort(turn: Turn) -> str:
+def _abort(turn: Turn) -> Consideration:
     rollout = turn.status.rollout
     if rollout is None:
-        return "ignored: no rollout is under way"
+        return "no rollout is under way"
     if rollout.phase == RolloutPhase.ABORTING:
-        return "ignored: the rollout is being ended already"
+        return "the rollout is being ended already"
     if turn.status.stable is None:
-        return "ignored: this is the first revision, there is no stable to return to"
-    abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "abort was asked for")
-    return "done: traffic returns to stable"
+        return "this is the first revision, there is no stable to return to"
+
+    def deed() -> str:
+        abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "abort was asked for")
+        return "traffic returns to stable"
+
+    return deed
 
 
-def _retry(turn: Turn) -> str:
+def _retry(turn: Turn) -> Consideration:
     quarantine, rollback = turn.status.quarantine, turn.status.rollback
     if quarantine is None and rollback is None:
-        return "ignored: nothing is quarantined and nothing was rolled back"
-    turn.set(quarantine=None, rollback=None)
-    revision = quarantine.revision if quarantine is not None else rollback.instead_of if rollback is not None else ""
-    turn.event(Reason.RETRIED, f"{revision} may be tried again")
-    return "done: the revision is tried again"
+        return "nothing is quarantined and nothing was rolled back"
+
+    def deed() -> str:
+        turn.set(quarantine=None, rollback=None)
+        revision = (
+            quarantine.revision if quarantine is not None else rollback.instead_of if rollback is not None else ""
+        )
+        turn.event(Reason.RETRIED, f"{revision} may be tried again")
+        return "the revision is tried again"
+
+    return deed
 
 
-def _pause(turn: Turn) -> str:
+def _pause(turn: Turn) -> Consideration:
     rollout = turn.under_way
     if rollout is None:
-        return "ignored: no rollout is under way"
+        return "no rollout is under way"
     if turn.status.paused:
-        return "ignored: the rollout is paused already"
-    turn.set(paused=True)
-    turn.event(Reason.PAUSED, f"{rollout.revision} is held at {turn.candidate_weight} %")
-    return "done: paused"
+        return "the rollout is paused already"
+
+    def deed() -> str:
+        turn.set(paused=True)
+        turn.event(Reason.PAUSED, f"{rollout.revision} is held at {turn.candidate_weight} %")
+        return "paused"
+
+    return deed
 
 
-def _resume(turn: Turn) -> str:
+def _resume(turn: Turn) -> Consideration:
     if not turn.status.paused:
-        return (
-            "ignored: spec.paused holds the rollout, set it to false"
-            if turn.spec.paused
-            else "ignored: nothing is paused"
-        )
-    turn.set(paused=False)
-    turn.event(Reason.RESUMED, "resume was asked for")
-    return "done: resumed"
+        return "spec.paused holds the rollout, set it to false" if turn.spec.paused else "nothing is paused"
+
+    def deed() -> str:
+        turn.set(paused=False)
+        turn.event(Reason.RESUMED, "resume was asked for")
+        return "resumed"
+
+    return deed
 
 
-_ACTIONS: dict[str, Callable[[Turn], str]] = {
+_ACTIONS: dict[str, Callable[[Turn], Consideration]] = {
     "promote": _promote,
     "promote-full": _promote_full,
     "abort": _abort,

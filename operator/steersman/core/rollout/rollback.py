@@ -12,7 +12,7 @@ from steersman.core.history import earlier
 from steersman.core.revision import Revision
 from steersman.core.rollout.analyses import of_watch
 from steersman.core.rollout.ending import abort, quarantine
-from steersman.core.rollout.turn import Turn
+from steersman.core.rollout.turn import Consideration, Turn
 
 
 def target(turn: Turn, desired: Revision | None) -> Revision | None:
@@ -61,27 +61,35 @@ def pin(turn: Turn, to: HistoryEntry, instead_of: str, reason: Reason, message: 
     )
 
 
-def roll_back(turn: Turn, argument: str) -> str:
-    """The action rollback: to the revision or version named or, without one, to what was stable before. Says what came of it."""
+def roll_back(turn: Turn, argument: str) -> Consideration:
+    """The action rollback: to the revision or version named or, without one, to what was stable before."""
     rollout, stable = turn.under_way, turn.status.stable
     if stable is None:
-        return "ignored: nothing is stable yet"
+        return "nothing is stable yet"
     if rollout is not None and not argument:
-        abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "rollback was asked for")
-        return "done: traffic returns to stable"
+        return lambda: _back_to_stable(turn)
     candidates = [entry for entry in earlier(turn.status) if stored(turn, entry.revision) is not None]
     chosen = next((entry for entry in candidates if not argument or argument in (entry.revision, entry.version)), None)
     if chosen is None:
         known = ", ".join(entry.revision for entry in candidates) or "none"
-        return f"ignored: no earlier revision {argument!r} to roll back to; there are: {known}"[:300]
-    asked_for = turn.status.rollback.instead_of if turn.status.rollback is not None else stable.name
-    if rollout is not None:
-        asked_for = rollout.revision
-        abort(turn, Outcome.CANCELLED, Reason.ROLLBACK_REQUESTED, f"rollback to {chosen.revision} was asked for")
-    message = f"rollback from {stable.name} was asked for"
-    pin(turn, chosen, asked_for, Reason.ROLLBACK_REQUESTED, message)
-    turn.event(Reason.ROLLBACK_REQUESTED, f"{chosen.revision} comes back: {message}", warning=True)
-    return f"done: {chosen.revision} comes back"
+        return f"no earlier revision {argument!r} to roll back to; there are: {known}"[:300]
+
+    def deed() -> str:
+        asked_for = turn.status.rollback.instead_of if turn.status.rollback is not None else stable.name
+        if rollout is not None:
+            asked_for = rollout.revision
+            abort(turn, Outcome.CANCELLED, Reason.ROLLBACK_REQUESTED, f"rollback to {chosen.revision} was asked for")
+        message = f"rollback from {stable.name} was asked for"
+        pin(turn, chosen, asked_for, Reason.ROLLBACK_REQUESTED, message)
+        turn.event(Reason.ROLLBACK_REQUESTED, f"{chosen.revision} comes back: {message}", warning=True)
+        return f"{chosen.revision} comes back"
+
+    return deed
+
+
+def _back_to_stable(turn: Turn) -> str:
+    abort(turn, Outcome.ABORTED, Reason.ABORTED_BY_USER, "rollback was asked for")
+    return "traffic returns to stable"
 
 
 def after_regression(turn: Turn) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -50,12 +49,6 @@ class Turn:
         self.unresolved: Problem | None = None
         """Why the registry names no version."""
         self._read: tuple[TrafficIntent, TrafficState] | None = None
-
-    def copy(self) -> Turn:
-        """The same state, to try something out: what happens to the copy leaves this turn as it is."""
-        copied = copy.copy(self)
-        copied.events, copied.wake_times = [], []
-        return copied
 
     @property
     def now(self) -> float:
@@ -234,3 +227,7 @@ class Turn:
     def revision_status(self, name: str, version: str, replicas: int) -> RevisionStatus:
         """Status entry of a revision with its pods as observed."""
         return RevisionStatus(name=name, version=version, replicas=replicas, available_replicas=self.available(name))
+
+
+Consideration = str | Callable[[], str]
+"""What an action would come to: why it makes no sense now, or what carries it out and says what came of it."""
