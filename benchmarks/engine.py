@@ -22,7 +22,7 @@ FULL: dict[str, Part] = {
     "burst": lambda stage: burst.measure(stage, burst.Settings()),
 }
 QUICK: dict[str, Part] = {
-    "rollout": lambda stage: rollout.measure(stage, rollout.Settings(4, 3, 0.5, 5.0, full=False)),
+    "rollout": lambda stage: rollout.measure(stage, rollout.Settings(4, 1, 3, 0.5, 5.0, full=False)),
     "rollback": lambda stage: rollback.measure(stage, rollback.Settings(5, full=False)),
     "idle": lambda stage: idle.measure(stage, idle.Settings((20, 50), 10.0, full=False)),
     "burst": lambda stage: burst.measure(stage, burst.Settings(20, 5, full=False)),
