@@ -236,6 +236,50 @@ def history(name: Name, namespace: Namespace = None, context: Context = None, ou
 
 
 @app.command()
+def simulate(
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "-f", "--filename", metavar="FILE", help="Manifests, of AnalysisTemplates too; - is standard input."
+        ),
+    ],
+    rps: Annotated[
+        float, typer.Option("--rps", metavar="NUMBER", help="Requests a second, candidate and stable together.")
+    ],
+    error_rate: Annotated[
+        str,
+        typer.Option("--error-rate", metavar="SHARE", help="Share of stable's requests that fail, for example 0.2%."),
+    ],
+    bad: Annotated[
+        list[str], typer.Option("--bad", metavar="SHARE", help="What bad candidates fail; may be given several times.")
+    ] = ["1%", "5%", "50%"],  # noqa: B006  typer copies it
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Which ModelDeployment, when the files hold several.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it, as .png or .svg (needs steersman[plot]).")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Say what a canary will be able to see, before anything is deployed.
+
+    How long it takes, how small a regression it finds, how often it is wrong about a good version, and how many requests a bad
+    one fails: by playing the rollout many times with random requests and the sequential judge itself. Asks no cluster.
+    """
+    from steersman.cli.commands import simulate as command
+
+    asked = command.Asked(
+        files=files,
+        name=name,
+        per_second=rps,
+        stable=command.share(error_rate, "--error-rate"),
+        bad=[command.share(each, "--bad") for each in bad],
+        plot=plot,
+    )
+    raise typer.Exit(command.simulate(asked, output))
+
+
+@app.command()
 def version() -> None:
     """Print the version of this command."""
     from steersman import __version__

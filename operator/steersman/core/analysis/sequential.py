@@ -136,32 +136,57 @@ def judge_against_stable(
     """One look at candidate and stable under traffic at the same time."""
     threshold = 1.0 / settings.alpha
     seen = _add(state, candidate, stable)
+    before = state.log_likelihood_ratios or evidence.start()
+    overall = _share(seen.candidate_requests, seen.stable_requests)
+    weighed = weigh(before, state.evidence, candidate, stable, span, overall)
+    decisive = weighed.decisive
+    shown = seen.model_copy(update={"log_likelihood_ratios": weighed.logs, "evidence": decisive})
+    kept = state.model_copy(update={"evidence": decisive}) if weighed.held else shown
+    text = describe(shown)
+    if decisive > threshold:
+        judgement = Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(decisive)} > {_number(threshold)}")
+    elif weighed.suspicion > threshold:
+        judgement = _inconclusive(f"{text}; suspected, stable's counts of the same time will confirm or clear it")
+    else:
+        judgement = _enough(settings, shown) or _pass(text, decisive, threshold)
+    return Judgement(judgement.phase, judgement.message, decisive, moves=not weighed.held, sequential=kept)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What one look at both sides comes to."""
+
+    logs: list[float]
+    """Logarithms of the likelihood ratios with this look's counts."""
+    decisive: float
+    """The evidence that may abort: without those failures of the candidate that stable's next counts may still explain."""
+    suspicion: float
+    """The evidence with them."""
+    held: bool
+    """A side had no requests: the look is held open, so that the next one covers both."""
+
+
+def weigh(
+    before: Sequence[float], decided: float, candidate: Counts, stable: Counts, span: Span, overall: float
+) -> Weighed:
+    """Weigh one look's counts.
+
+    `before` are the logarithms and `decided` the decisive evidence so far; `overall` is the candidate's share of all requests
+    seen, for a look that shows those of one side only.
+    """
     both = candidate.requests > 0 and stable.requests > 0
     held = not both and span.window < max(PATIENCE_SECONDS, span.interval)
-    share = (
-        _share(candidate.requests, stable.requests) if both else _share(seen.candidate_requests, seen.stable_requests)
-    )
-    before = state.log_likelihood_ratios or evidence.start()
+    share = _share(candidate.requests, stable.requests) if both else overall
     confirmed = evidence.update(before, 0.0, stable.failures, share)
     if not both:
-        after = before
+        after = list(before)
     elif span.unpaired:
         after = confirmed
     else:
         after = evidence.update(before, candidate.failures, candidate.failures + stable.failures, share)
     caught_up = stable.requests > 0 or not held
-    decisive = evidence.mixture(confirmed) if caught_up else state.evidence
-    suspicion = max(evidence.mixture(after), decisive)
-    shown = seen.model_copy(update={"log_likelihood_ratios": after, "evidence": decisive})
-    kept = state.model_copy(update={"evidence": decisive}) if held else shown
-    text = describe(shown)
-    if decisive > threshold:
-        judgement = Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(decisive)} > {_number(threshold)}")
-    elif suspicion > threshold:
-        judgement = _inconclusive(f"{text}; suspected, stable's counts of the same time will confirm or clear it")
-    else:
-        judgement = _enough(settings, shown) or _pass(text, decisive, threshold)
-    return Judgement(judgement.phase, judgement.message, decisive, moves=not held, sequential=kept)
+    decisive = evidence.mixture(confirmed) if caught_up else decided
+    return Weighed(after, decisive, max(evidence.mixture(after), decisive), held)
 
 
 def judge_against_reference(settings: SequentialJudge, state: SequentialStatus, candidate: Counts) -> Judgement:
