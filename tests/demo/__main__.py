@@ -24,12 +24,15 @@ from cluster import AlreadyRunning, Cluster, ClusterError
 from demo.check import check
 from demo.installation import InstallationError, environment, install_operator, register_models
 from demo.live import Story
+from demo.manifests import TEMPLATES
 from demo.names import BAD_VERSION
 from demo.observe import Observations, Observer
 from demo.outputs import write_outputs
 from demo.records import Tail
 from demo.scenario import Scenario, ScenarioError
 from steersman.api.analysis import SequentialJudge
+from steersman.api.modeldeployment import Analysis
+from steersman.core.analysis.budget import part
 
 REDRAW_SECONDS = 0.25
 LOAD_START_SECONDS = 60.0
@@ -149,10 +152,13 @@ async def _redraw(story: Story) -> None:
 
 
 def read_judge(target: Cluster) -> SequentialJudge:
-    """The judge of failed requests as the chart installed it."""
-    template = target.get("clusteranalysistemplates.steersman.dev", "request-errors")
-    found = [metric["sequential"] for metric in template["spec"]["metrics"] if "sequential" in metric]
-    return SequentialJudge.model_validate(found[0])
+    """The judge of failed requests as the operator asks it: of the chart's template, with its part of the rollout's alpha."""
+    found = []
+    for reference in TEMPLATES:
+        template = target.get("clusteranalysistemplates.steersman.dev", reference["name"])
+        found += [metric["sequential"] for metric in template["spec"]["metrics"] if "sequential" in metric]
+    judge = SequentialJudge.model_validate(found[0])
+    return judge.model_copy(update={"alpha": part(judge.alpha, Analysis().alpha, len(found))})
 
 
 def run(target: Cluster, options: argparse.Namespace, console: Console, story: Story, phases: Phases) -> int:

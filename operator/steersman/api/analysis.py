@@ -64,7 +64,7 @@ class ThresholdJudge(ApiModel):
 class SequentialJudge(ApiModel):
     """An anytime-valid test that the candidate fails no more often than stable does at the same time.
 
-    Needs no threshold. The chance of a false alarm over a whole rollout is at most alpha, however often it looks.
+    Needs no threshold. The chance of a false alarm over a whole rollout is bounded, however often it looks.
     """
 
     model_config = ConfigDict(
@@ -86,7 +86,8 @@ class SequentialJudge(ApiModel):
     successes: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     """Instead of failures: selector of the good ones, e.g. a histogram's bucket at the latency objective."""
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    """Upper bound of the probability that an equally good candidate is aborted during a whole rollout."""
+    """The most that this metric may take of the rollout's bound of false alarms (spec.analysis.alpha of the ModelDeployment), which
+    is divided equally among the rollout's sequential metrics."""
     min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
 

@@ -79,6 +79,9 @@ class Analysis(ApiModel):
     args: Annotated[list[Argument], Field(max_length=32, json_schema_extra=KEYED_BY_NAME)] = []
     interval: Interval = 15.0
     """Time between measurements; at least 1s."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Upper bound of the probability that a candidate as good as stable is aborted during a whole rollout: the sequential metrics of
+    all its analyses share it equally. The watch after a promotion has as much again."""
     inconclusive: Inconclusive = Inconclusive()
 
 

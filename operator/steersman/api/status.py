@@ -110,7 +110,9 @@ class SequentialStatus(ApiModel):
     log_likelihood_ratios: list[float] = []
     """Natural logarithm per odds ratio of the mixture, summed over all looks."""
     evidence: float = 1.0
-    """The mixture's likelihood ratio; the rollout is aborted when it exceeds 1/alpha. Capped at 1e12."""
+    """The mixture's likelihood ratio; the rollout is aborted when it exceeds 1/alpha (after a switch 2/alpha). Capped at 1e12."""
+    alpha: float | None = None
+    """The part of the rollout's bound of false alarms (spec.analysis.alpha) that this metric may spend."""
     candidate_requests: float = 0
     candidate_failures: float = 0
     stable_requests: float = 0

@@ -63,7 +63,8 @@ def test_the_example_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> Non
     assert (code, err) == (0, "")
     assert "fraud: 10 % for 1m → 25 % for 1m → 50 % for 2m → 100 %" in out
     assert "of 9600 requests until then the candidate answers 3240" in out
-    assert "as often as stable: false alarms, at most 1 %" in out
+    assert "as often as stable: false alarms, at most 0.5 %" in out
+    assert "2 sequential metrics share a bound of false alarms of 1 %" in out
     assert "95 % of the rollouts find a candidate that fails" in out
     assert "taken for the sequential judge with its defaults: request-errors, latency" in out
     rows = {line.split("  ")[0]: line for line in out.splitlines()}
@@ -72,7 +73,8 @@ def test_the_example_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_data_and_the_metrics_own_settings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     judge = {"requests": "r", "failures": "f", "alpha": 0.05, "minRequests": 900}
-    file = written(tmp_path, deployment(), template(sequential=judge, interval="5s"))
+    analysis = {"templates": [{"name": "errors"}], "alpha": 0.05}
+    file = written(tmp_path, deployment(analysis=analysis), template(sequential=judge, interval="5s"))
     code, out, _ = simulate(capsys, "-f", file, *ASKED, "--bad", "3%", "--bad", "0.5", "-o", "json")
     data = json.loads(out)
     assert code == 0 and data["metric"] == "errors/errors" and data["assumedTemplates"] == []

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from steersman.api.analysis import AnalysisTemplateSpec, SequentialJudge
+from steersman.api.analysis import AnalysisTemplateSpec, SequentialJudge, TemplateRef
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.cli.choices import Format
 from steersman.cli.errors import UserError
 from steersman.cli.files import Manifest, name_of, read_manifests, spec_of
 from steersman.cli.output import print_data, print_note, print_view
+from steersman.core.analysis.budget import part
 from steersman.core.foresight.forecast import Forecast, Judging, forecast
 from steersman.core.foresight.timeline import Looks, timeline
 from steersman.core.foresight.trials import Scenario, trials_for
@@ -105,31 +106,46 @@ def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judgin
             "name one, for example request-errors",
         )
     given = {name_of(manifest): manifest for manifest in manifests if manifest.get("kind") in _TEMPLATES}
-    judges: list[tuple[str, SequentialJudge, float]] = []
-    missing = []
-    for reference in spec.analysis.templates:
-        if reference.name not in given:
-            missing.append(reference.name)
-            judges.append(
-                (reference.name, SequentialJudge(requests="requests", failures="failures"), spec.analysis.interval)
-            )
-            continue
-        for metric in spec_of(AnalysisTemplateSpec, given[reference.name]).metrics:
-            if metric.sequential is not None and not metric.dry_run:
-                interval = metric.interval if metric.interval is not None else spec.analysis.interval
-                judges.append((f"{reference.name}/{metric.name}", metric.sequential, interval))
+    judges = _judges(spec, spec.analysis.templates, given)
     if not judges:
         raise UserError(
             "none of the templates has a sequential metric",
             "a threshold's answer depends on more than rates of failure",
         )
-    name, judge, interval = judges[0]
+    canary = spec.strategy.canary
+    own = [step.analysis.templates for step in (canary.plan if canary else ()) if step.analysis is not None]
+    sharing = judges + [judge for templates in own for judge in _judges(spec, templates, given)]
+    alphas = [part(each.judge.alpha, spec.analysis.alpha, len(sharing)) for each in sharing]
+    first = judges[0]
     return Judging(
-        metric=name,
-        alpha=judge.alpha,
-        all_alphas=sum(each.alpha for _, each, _ in judges),
-        metrics=len(judges),
-        min_requests=judge.min_requests,
-        interval=interval,
-        assumed=tuple(missing),
+        metric=first.name,
+        alpha=alphas[0],
+        alpha_of_all=sum(alphas),
+        metrics=len(sharing),
+        min_requests=first.judge.min_requests,
+        interval=first.interval,
+        assumed=tuple(reference.name for reference in spec.analysis.templates if reference.name not in given),
     )
+
+
+@dataclass(frozen=True)
+class _Sequential:
+    name: str
+    judge: SequentialJudge
+    interval: float
+
+
+def _judges(
+    spec: ModelDeploymentSpec, templates: Sequence[TemplateRef], given: Mapping[str, Manifest]
+) -> list[_Sequential]:
+    found = []
+    for reference in templates:
+        if reference.name not in given:
+            assumed = SequentialJudge(requests="requests", failures="failures")
+            found.append(_Sequential(reference.name, assumed, spec.analysis.interval))
+            continue
+        for metric in spec_of(AnalysisTemplateSpec, given[reference.name]).metrics:
+            if metric.sequential is not None and not metric.dry_run:
+                interval = metric.interval if metric.interval is not None else spec.analysis.interval
+                found.append(_Sequential(f"{reference.name}/{metric.name}", metric.sequential, interval))
+    return found

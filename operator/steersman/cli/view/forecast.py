@@ -89,7 +89,7 @@ def _notes(found: Forecast) -> list[Text]:
     notes = [f"{found.equal.trials} rollouts of each candidate were played; judged by {clean(judging.metric)}."]
     if judging.metrics > 1:
         notes.append(
-            f"There are {judging.metrics} sequential metrics: the bound of false alarms of all is {percent(judging.all_alphas)}."
+            f"The rollout's {judging.metrics} sequential metrics share a bound of false alarms of {percent(judging.alpha_of_all)}."
         )
     if judging.assumed:
         notes.append(

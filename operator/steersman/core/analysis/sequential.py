@@ -135,7 +135,7 @@ def judge_against_stable(
 ) -> Judgement:
     """One look at candidate and stable under traffic at the same time."""
     threshold = 1.0 / settings.alpha
-    seen = _add(state, candidate, stable)
+    seen = _add(settings, state, candidate, stable)
     before = state.log_likelihood_ratios or evidence.start()
     overall = _share(seen.candidate_requests, seen.stable_requests)
     weighed = weigh(before, state.evidence, candidate, stable, span, overall)
@@ -195,7 +195,7 @@ def judge_against_reference(settings: SequentialJudge, state: SequentialStatus, 
     Half of alpha is spent on that rate's confidence bound, half on the test, whose threshold so is 2/alpha.
     """
     threshold = 2.0 / settings.alpha
-    seen = _add(state, candidate, Counts())
+    seen = _add(settings, state, candidate, Counts())
     requests, failures = state.reference_requests or 0.0, state.reference_failures or 0.0
     if requests < max(1, settings.min_requests):
         message = (
@@ -228,9 +228,10 @@ class Span:
     """The first look after an initial delay: the candidate's failures may be older than stable's, so they do not count."""
 
 
-def _add(state: SequentialStatus, candidate: Counts, stable: Counts) -> SequentialStatus:
+def _add(settings: SequentialJudge, state: SequentialStatus, candidate: Counts, stable: Counts) -> SequentialStatus:
     return state.model_copy(
         update={
+            "alpha": settings.alpha,
             "candidate_requests": state.candidate_requests + candidate.requests,
             "candidate_failures": state.candidate_failures + candidate.failures,
             "stable_requests": state.stable_requests + stable.requests,

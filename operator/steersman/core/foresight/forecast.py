@@ -23,9 +23,11 @@ class Judging:
     metric: str
     """Name of the metric that is played."""
     alpha: float
-    all_alphas: float
-    """The bound of false alarms of all sequential metrics together: theirs add up."""
+    """The metric's part of the bound of false alarms."""
+    alpha_of_all: float
+    """The bound of all the rollout's sequential metrics together."""
     metrics: int
+    """How many share it."""
     min_requests: int
     interval: float
     assumed: tuple[str, ...]
@@ -64,7 +66,7 @@ class Forecast:
             "assumedTemplates": list(self.judging.assumed),
             "falseAlarms": {
                 "bound": self.judging.alpha,
-                "boundOfAll": self.judging.all_alphas,
+                "boundOfAll": self.judging.alpha_of_all,
                 "seen": self.equal.aborted,
             },
             "smallestSeen": [{"power": power, "rate": rate} for power, rate in self.smallest],

@@ -19,6 +19,7 @@ from steersman.api.status import (
 )
 from steersman.api.strategy import BlueGreen
 from steersman.core.analysis.binding import BindingError, bind
+from steersman.core.analysis.budget import divide
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.pod.template import TemplateError
 from steersman.core.revision import Revision, make_revision
@@ -94,12 +95,19 @@ def bind_analyses(turn: Turn) -> None:
     wanted = {AnalysisStage.BACKGROUND: general} if blue_green is None else _stages(analysis.args, general, blue_green)
     if turn.spec.watch is not None:
         wanted[AnalysisStage.WATCH] = general
-    turn.metrics = {stage: _bind(turn, metrics) for stage, metrics in wanted.items()}
-    turn.step_metrics = {
+    bound = {stage: _bind(turn, metrics) for stage, metrics in wanted.items()}
+    of_steps = {
         index: _bind(turn, StageMetrics(own.templates, [*analysis.args, *own.args]))
         for index, step in enumerate(turn.steps)
         if (own := step.analysis or (step.experiment.analysis if step.experiment is not None else None)) is not None
     }
+    watched = bound.pop(AnalysisStage.WATCH, None)
+    divided = iter(divide([*bound.values(), *of_steps.values()], analysis.alpha))
+    turn.metrics = {stage: next(divided) for stage in bound}
+    turn.step_metrics = {index: next(divided) for index in of_steps}
+    if watched is not None:
+        # The rollout is over by then, and its bound with it.
+        turn.metrics |= {AnalysisStage.WATCH: divide([watched], analysis.alpha)[0]}
 
 
 class StageMetrics(NamedTuple):
