@@ -95,6 +95,17 @@ def status(
 
 
 @app.command()
+def explain(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+    """Say why the analysis of a rollout, under way or the last, says what it says.
+
+    For each metric the rule, the numbers and the evidence over time: enough to redo the decision by hand.
+    """
+    from steersman.cli.commands import look
+
+    _finish(context, namespace, lambda client: look.explain(client, name))
+
+
+@app.command()
 def watch(
     name: OptionalName = None,
     namespace: Namespace = None,

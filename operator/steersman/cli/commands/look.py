@@ -1,4 +1,4 @@
-"""get, status and history: one look at the cluster."""
+"""get, status, explain and history: one look at the cluster."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from steersman.cli.errors import UserError
 from steersman.cli.output import as_list, bare, print_data, print_note, print_view
 from steersman.cli.reading import read_model
 from steersman.cli.view.events import EventLine, parse_events
+from steersman.cli.view.explain import render_explanation
 from steersman.cli.view.health import Health, health
 from steersman.cli.view.history import render_history
 from steersman.cli.view.status import render_status
@@ -51,6 +52,19 @@ async def status(client: UserClient, name: str, form: Format, exit_code: bool) -
     if left_out:
         print_note(f"Note: left out what this version of steersman does not understand: {', '.join(left_out)}")
     return int(health(md)) if exit_code else int(Health.HEALTHY)
+
+
+async def explain(client: UserClient, name: str) -> int:
+    """Print why the analyses of a ModelDeployment say what they say."""
+    md, left_out = read_model(await client.get(name))
+    explanation = render_explanation(md, time.time())
+    if explanation is None:
+        print_note(f"No rollout of {name} was analysed yet.")
+    else:
+        print_view(explanation)
+    if left_out:
+        print_note(f"Note: left out what this version of steersman does not understand: {', '.join(left_out)}")
+    return 0
 
 
 async def history(client: UserClient, name: str, form: Format) -> int:

@@ -40,8 +40,13 @@ def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
     if not analysis.metrics:
         return Text("no metric has been looked at yet", style="dim")
     width = max(len(clean(metric.name, LONGEST_NAME)) for metric in analysis.metrics)
-    sides = _SIDES.get(analysis.stage, ("candidate", "stable"))
+    sides = sides_of(analysis.stage)
     return Group(*(_metric(metric, sides, width, now) for metric in analysis.metrics))
+
+
+def sides_of(stage: AnalysisStage) -> tuple[str, str]:
+    """What the two numbers of a sequential judge are of."""
+    return _SIDES.get(stage, ("candidate", "stable"))
 
 
 def _metric(metric: MetricStatus, sides: tuple[str, str], width: int, now: float) -> RenderableType:
@@ -60,9 +65,9 @@ def _metric(metric: MetricStatus, sides: tuple[str, str], width: int, now: float
         _looks(metric) + looked,
     )
     lines: list[RenderableType] = [head]
-    rates = _rates(metric.sequential, sides) if metric.sequential is not None else ""
-    if rates:
-        lines.append(Padding(Text(rates), (0, 0, 0, 2)))
+    counted = rates(metric.sequential, sides) if metric.sequential is not None else ""
+    if counted:
+        lines.append(Padding(Text(counted), (0, 0, 0, 2)))
     # What a sequential judge says of a look that passed are the numbers above.
     if metric.message and not (metric.sequential is not None and metric.phase is MeasurementPhase.PASS):
         lines.append(Padding(plain(metric.message, style="dim"), (0, 0, 0, 2)))
@@ -90,7 +95,7 @@ def _value(metric: MetricStatus) -> str:
     return f"value {number(latest.value)}"
 
 
-def _rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
+def rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
     """The numbers behind the evidence; empty while there are none."""
     here, there = sides
     failures, requests = judge.stable_failures, judge.stable_requests

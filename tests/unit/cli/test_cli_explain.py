@@ -1,0 +1,80 @@
+"""steersman explain: the rule, the numbers, and the evidence over time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from steersman.api.status import AnalysisStage, SequentialStatus
+from steersman.cli.view.explain import BAR, bound_of
+from steersman.core.analysis.evidence import ODDS, mixture, update
+from unit.cli import samples
+from unit.cli.conftest import Run
+from unit.cli.in_memory import InMemoryClient
+
+LOGS = update([0.0] * len(ODDS), 12, 14, 0.1)
+
+
+def judged(**changes: Any) -> dict[str, Any]:
+    """The quarantined sample, whose last analysis holds everything that the operator writes."""
+    manifest = samples.quarantined()
+    metric = manifest["status"]["lastAnalysis"]["metrics"][0]
+    metric["sequential"] |= {"alpha": 0.005, "logLikelihoodRatios": LOGS, "evidence": mixture(LOGS)} | changes
+    metric["firstLookAt"] = samples.ago(100)
+    metric["measurements"] = [
+        {"at": samples.ago(55), "phase": "Pass", "value": 0.4, "message": "fine"},
+        {"at": samples.ago(40), "phase": "Inconclusive", "value": 14.142135, "message": "suspected"},
+        {"at": samples.ago(25), "phase": "Fail", "value": mixture(LOGS), "message": "worse"},
+    ]
+    return manifest
+
+
+def test_the_decision_can_be_redone_by_hand(run: Run) -> None:
+    result = run(InMemoryClient(judged()), "explain", "fraud")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].startswith("fraud: fraud-v8-5e6f7a8b Aborted 40s ago (AnalysisFailed); request-errors/errors")
+    assert "  counts since 100s ago" in lines and "Analysis of the last rollout  since 100s ago" in lines
+    assert "  failed: candidate 12/240 (5 %), stable 20/2160 (0.926 %)" in lines
+    assert any("rolled back above 200 = 1/0.005" in line for line in lines)
+    numbers = next(line for line in lines if "LR(r) of all looks" in line).split()[-len(ODDS) - 1 :]
+    assert [float(each) for each in numbers[:-1]] == pytest.approx([math.exp(log) for log in LOGS], rel=0.01)
+    assert float(numbers[-1]) == pytest.approx(mixture(LOGS), rel=0.01)
+
+
+def test_evidence_is_a_bar_up_to_the_bound(run: Run) -> None:
+    out = run(InMemoryClient(judged()), "explain", "fraud").out
+    bars = [line.count("█") for line in out.splitlines() if "│" in line]
+    assert bars == [0, BAR // 2, BAR], "14.1 is half way to 200 on a logarithmic scale"
+
+
+def test_a_rollout_under_way_and_a_threshold(run: Run) -> None:
+    out = run(InMemoryClient(samples.canary()), "explain", "fraud").out
+    assert out.startswith("fraud: fraud-v8-5e6f7a8b is on trial;")
+    assert "Analysis in the background" in out and "no data" in out and "0.183" in out
+    assert "rolled back above" not in out, "an older operator does not say what the metric may spend"
+
+
+def test_nothing_was_analysed(run: Run) -> None:
+    result = run(InMemoryClient(samples.healthy(status={"lastAnalysis": None})), "explain", "fraud")
+    assert (result.code, result.out) == (0, "") and "No rollout of fraud was analysed yet." in result.err
+
+
+def test_hostile_text_and_numbers_do_no_harm(run: Run) -> None:
+    manifest = judged(logLikelihoodRatios=[1e6] * len(ODDS), evidence=1e12, alpha=7.0)
+    metric = manifest["status"]["lastAnalysis"]["metrics"][0]
+    metric["message"] = "\x1b[2J\u202emoved"
+    metric["measurements"][0]["value"] = -5.0
+    result = run(InMemoryClient(manifest), "explain", "fraud")
+    assert result.code == 0 and "\x1b" not in result.out and "\u202e" not in result.out and "moved" in result.out
+
+
+@pytest.mark.parametrize(
+    ("stage", "bound"),
+    [(AnalysisStage.BACKGROUND, 200.0), (AnalysisStage.POST_PROMOTION, 400.0), (AnalysisStage.WATCH, 400.0)],
+)
+def test_after_a_switch_the_bound_is_twice_as_high(stage: AnalysisStage, bound: float) -> None:
+    assert bound_of(SequentialStatus(alpha=0.005), stage) == bound
+    assert bound_of(SequentialStatus(), stage) is None
