@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit component e2e soak bench-engine lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo test unit component e2e soak bench-engine bench-judges lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -32,6 +32,9 @@ soak: ## Half an hour of load while versions come and go and the operator is kil
 
 bench-engine: ## What the rollout engine costs, against its targets (BENCH=--quick; docs/benchmarks.md)
 	@$(IN_ENV) exec python -m benchmarks.engine $(BENCH)
+
+bench-judges: ## How often each judge is wrong, and what a bad version costs (docs/benchmarks.md)
+	@$(IN_ENV) exec python -m benchmarks.judges $(BENCH)
 
 lint: ## Style, types and layers
 	@$(IN_ENV) ruff check .; ruff format --check .; mypy; MYPYPATH=operator:tests mypy -p cluster; lint-imports

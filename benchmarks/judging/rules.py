@@ -24,8 +24,12 @@ MINUTE: Final = 60 // TICK
 """Ticks between the checks of the rules that look once a minute."""
 
 
-def steersman(counts: Counts) -> int | None:
-    """The sequential judge with its defaults, which looks at every tick."""
+def steersman(burst: int = 1) -> Rule:
+    """The sequential judge, which looks at every tick; with its defaults or with another burst."""
+    return lambda counts: _steersman(counts, burst)
+
+
+def _steersman(counts: Counts, burst: int) -> int | None:
     alpha = SequentialJudge.model_fields["alpha"].default
     logs, decided = evidence.start(), 1.0
     seen = numpy.zeros(2)
@@ -41,7 +45,7 @@ def steersman(counts: Counts) -> int | None:
         total = seen + held[[0, 2]]
         overall = float(total[0] / total.sum()) if total.sum() else 0.0
         span = Span(window=(tick + 1 - since) * TICK, interval=TICK)
-        weighed = weigh(logs, decided, Seen(*held[:2]), Seen(*held[2:]), span, overall)
+        weighed = weigh(logs, decided, Seen(*held[:2]), Seen(*held[2:]), span, overall, burst)
         decided = weighed.decisive
         if decided > 1.0 / alpha:
             return tick + 1
@@ -135,7 +139,8 @@ def _is_high(experiment: Array, control: Array, confidence: float, fraction: flo
 
 
 RULES: dict[str, Rule] = {
-    "Steersman": steersman,
+    "Steersman": steersman(),
+    "Steersman, burst 20": steersman(20),
     "Argo Rollouts, failureLimit 0": argo(0),
     "Argo Rollouts, failureLimit 3": argo(3),
     "Flagger, threshold 5": flagger(),

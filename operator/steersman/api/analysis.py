@@ -90,6 +90,9 @@ class SequentialJudge(ApiModel):
     is divided equally among the rollout's sequential metrics."""
     min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
+    burst: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """The most failures that one cause may bring in a look, such as a client's retries or a batch: so many count as one. Without it, causes
+    of many failures break the bound of false alarms; with a greater number than needed, regressions are found later."""
 
     @model_validator(mode="after")
     def _one_outcome(self) -> SequentialJudge:

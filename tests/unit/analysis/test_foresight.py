@@ -197,7 +197,7 @@ def test_with_too_few_requests_nothing_is_found() -> None:
 
 
 def test_equal_seeds_give_equal_forecasts_and_everything_is_in_the_data() -> None:
-    judging = Judging("errors/errors", 0.01, 0.02, 2, 20, 15.0, ("latency",))
+    judging = Judging("errors/errors", 0.01, 0.02, 2, 20, 1, 15.0, ("latency",))
     first, second = (forecast("fraud", scenario(), judging, [0.05], 100, 1) for _ in range(2))
     assert first == second
     data = first.as_data()

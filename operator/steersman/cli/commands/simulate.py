@@ -83,7 +83,7 @@ def _forecast(asked: Asked) -> Forecast:
         course = timeline(steps, Looks(judging.interval, judging.min_requests), asked.per_second)
     except ValueError as error:
         raise UserError(f"{name}: {error}", "give it a step with setWeight below 100") from error
-    scenario = Scenario(course, asked.per_second, asked.stable, judging.interval, judging.alpha)
+    scenario = Scenario(course, asked.per_second, asked.stable, judging.interval, judging.alpha, judging.burst)
     return forecast(name, scenario, judging, asked.bad, trials_for(course, judging.interval), SEED)
 
 
@@ -123,6 +123,7 @@ def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judgin
         alpha_of_all=sum(alphas),
         metrics=len(sharing),
         min_requests=first.judge.min_requests,
+        burst=first.judge.burst,
         interval=first.interval,
         assumed=tuple(reference.name for reference in spec.analysis.templates if reference.name not in given),
     )

@@ -138,7 +138,7 @@ def judge_against_stable(
     seen = _add(settings, state, candidate, stable)
     before = state.log_likelihood_ratios or evidence.start()
     overall = _share(seen.candidate_requests, seen.stable_requests)
-    weighed = weigh(before, state.evidence, candidate, stable, span, overall)
+    weighed = weigh(before, state.evidence, candidate, stable, span, overall, settings.burst)
     decisive = weighed.decisive
     shown = seen.model_copy(update={"log_likelihood_ratios": weighed.logs, "evidence": decisive})
     kept = state.model_copy(update={"evidence": decisive}) if weighed.held else shown
@@ -167,23 +167,31 @@ class Weighed:
 
 
 def weigh(
-    before: Sequence[float], decided: float, candidate: Counts, stable: Counts, span: Span, overall: float
+    before: Sequence[float],
+    decided: float,
+    candidate: Counts,
+    stable: Counts,
+    span: Span,
+    overall: float,
+    burst: int = 1,
 ) -> Weighed:
     """Weigh one look's counts.
 
     `before` are the logarithms and `decided` the decisive evidence so far; `overall` is the candidate's share of all requests
-    seen, for a look that shows those of one side only.
+    seen, for a look that shows those of one side only. `burst` failures count as one: where a cause brings s of them, its likelihood
+    ratio enters with the power s / burst, whose mean is at most 1 up to s = burst (Jensen's inequality).
     """
+    here, there = candidate.failures / burst, stable.failures / burst
     both = candidate.requests > 0 and stable.requests > 0
     held = not both and span.window < max(PATIENCE_SECONDS, span.interval)
     share = _share(candidate.requests, stable.requests) if both else overall
-    confirmed = evidence.update(before, 0.0, stable.failures, share)
+    confirmed = evidence.update(before, 0.0, there, share)
     if not both:
         after = list(before)
     elif span.unpaired:
         after = confirmed
     else:
-        after = evidence.update(before, candidate.failures, candidate.failures + stable.failures, share)
+        after = evidence.update(before, here, here + there, share)
     caught_up = stable.requests > 0 or not held
     decisive = evidence.mixture(confirmed) if caught_up else decided
     return Weighed(after, decisive, max(evidence.mixture(after), decisive), held)
@@ -203,9 +211,10 @@ def judge_against_reference(settings: SequentialJudge, state: SequentialStatus, 
             f"needed as a baseline in the {REFERENCE_SECONDS // 60} minutes before the switch"
         )
         return Judgement(MeasurementPhase.INCONCLUSIVE, message, state.evidence, sequential=seen)
-    highest = upper_bound(failures, requests, settings.alpha / 2.0)
+    burst = settings.burst
+    highest = upper_bound(failures / burst, requests / burst, settings.alpha / 2.0)
     before = state.log_likelihood_ratios or evidence.start()
-    after = evidence.update(before, candidate.failures, candidate.requests, highest)
+    after = evidence.update(before, candidate.failures / burst, candidate.requests / burst, highest)
     value = evidence.mixture(after)
     seen = seen.model_copy(update={"log_likelihood_ratios": after, "evidence": value})
     text = f"{describe(seen)} before the switch (at most {_percent(highest)})"

@@ -29,6 +29,7 @@ class Judging:
     metrics: int
     """How many share it."""
     min_requests: int
+    burst: int
     interval: float
     assumed: tuple[str, ...]
     """Templates that were not given and are taken for the sequential judge with its defaults."""

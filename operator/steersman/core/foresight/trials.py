@@ -32,6 +32,8 @@ class Scenario:
     """Seconds between looks."""
     alpha: float
     """The judge's bound of false alarms."""
+    burst: int = 1
+    """Failures that count as one; those that are played come one by one all the same."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def play(scenario: Scenario, rate: float, random: Random) -> Trial:
         span = Span(window=ends - held_since, interval=scenario.interval)
         total = seen[0] + candidate[0] + seen[1] + stable[0]
         overall = (seen[0] + candidate[0]) / total if total else 0.0
-        weighed = weigh(logs, decided, Counts(*candidate), Counts(*stable), span, overall)
+        weighed = weigh(logs, decided, Counts(*candidate), Counts(*stable), span, overall, scenario.burst)
         decided = weighed.decisive
         if decided > 1.0 / scenario.alpha:
             return Trial(ends + AFTER_LOOK, failed + _failures(scenario, rate, ends, ends + AFTER_LOOK, random))
