@@ -102,7 +102,7 @@ def test_defaults_of_scalars_are_filled_in_and_structures_are_not(api):
         "progressDeadline": "10m",
         "runtime": {"name": "mlflow"},
         "strategy": {"canary": {"dynamicStableScale": False, "minPodsPerRevision": 1, "scaleDownDelay": "30s"}},
-        "analysis": {"interval": "15s"},
+        "analysis": {"alpha": 0.01, "interval": "15s"},
     }
 
 
@@ -264,6 +264,12 @@ BAD = {
         "ClusterAnalysisTemplate",
         template(sequential={"requests": "r"}),
         "give exactly one of failures and successes",
+    ),
+    "no alpha for a rollout": ("ModelDeployment", deployment(analysis={"alpha": 0}), "greater than 0"),
+    "bursts of nothing": (
+        "AnalysisTemplate",
+        template(sequential={**SEQUENTIAL, "burst": 0}),
+        "greater than or equal to 1",
     ),
     "alpha zero": ("AnalysisTemplate", template(sequential={**SEQUENTIAL, "alpha": 0}), "greater than 0"),
     "no metrics": ("AnalysisTemplate", {"metrics": []}, "at least 1 items"),
