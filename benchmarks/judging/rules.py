@@ -14,9 +14,8 @@ from scipy import stats
 
 from benchmarks.judging.scenarios import TICK, TICKS, Array, Counts
 from steersman.api.analysis import SequentialJudge
-from steersman.core.analysis import evidence
 from steersman.core.analysis.sequential import Counts as Seen
-from steersman.core.analysis.sequential import Span, weigh
+from steersman.core.foresight.looking import Looking
 
 Rule = Callable[[Counts], int | None]
 
@@ -30,27 +29,12 @@ def steersman(burst: int = 1) -> Rule:
 
 
 def _steersman(counts: Counts, burst: int) -> int | None:
-    alpha = SequentialJudge.model_fields["alpha"].default
-    logs, decided = evidence.start(), 1.0
-    seen = numpy.zeros(2)
-    held = numpy.zeros(4)
-    since = 0
+    looking = Looking(TICK, SequentialJudge.model_fields["alpha"].default, burst)
     for tick in range(TICKS):
-        held += (
-            counts.candidate[tick],
-            counts.candidate_failures[tick],
-            counts.stable[tick],
-            counts.stable_failures[tick],
-        )
-        total = seen + held[[0, 2]]
-        overall = float(total[0] / total.sum()) if total.sum() else 0.0
-        span = Span(window=(tick + 1 - since) * TICK, interval=TICK)
-        weighed = weigh(logs, decided, Seen(*held[:2]), Seen(*held[2:]), span, overall, burst)
-        decided = weighed.decisive
-        if decided > 1.0 / alpha:
+        candidate = Seen(counts.candidate[tick], counts.candidate_failures[tick])
+        stable = Seen(counts.stable[tick], counts.stable_failures[tick])
+        if looking.aborts(candidate, stable, (tick + 1) * TICK):
             return tick + 1
-        if not weighed.held:
-            logs, seen, held, since = weighed.logs, total, numpy.zeros(4), tick + 1
     return None
 
 
@@ -59,26 +43,22 @@ def argo(failure_limit: int, success: float = 0.95) -> Rule:
 
     The condition is that of its documentation's first example (result >= 0.95). Without requests the result is NaN: no failure.
     """
-
-    def rule(counts: Counts) -> int | None:
-        failed = 0
-        for end in range(MINUTE, TICKS + 1, MINUTE):
-            failed += _success(counts, end) < success
-            if failed > failure_limit:
-                return end
-        return None
-
-    return rule
+    return _checks(failure_limit, success)
 
 
 def flagger(threshold: int = 5, success: float = 0.99) -> Rule:
     """Flagger: request-success-rate of at least 99 % in the last minute, once a minute; ends at `threshold` failed checks."""
+    return _checks(threshold - 1, success)
+
+
+def _checks(tolerated: int, success: float) -> Rule:
+    """Once a minute; ends with the first failed check after so many."""
 
     def rule(counts: Counts) -> int | None:
         failed = 0
         for end in range(MINUTE, TICKS + 1, MINUTE):
             failed += _success(counts, end) < success
-            if failed >= threshold:
+            if failed > tolerated:
                 return end
         return None
 

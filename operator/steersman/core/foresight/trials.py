@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from steersman.core.analysis import evidence
 from steersman.core.analysis.schedule import SETTLE_SECONDS
-from steersman.core.analysis.sequential import Counts, Span, weigh
+from steersman.core.analysis.sequential import Counts
 from steersman.core.foresight.draw import binomial, poisson
+from steersman.core.foresight.looking import Looking
 from steersman.core.foresight.timeline import Timeline
 
 AFTER_LOOK: Final = SETTLE_SECONDS + 0.5
@@ -63,40 +63,28 @@ class Outlook:
 
 def play(scenario: Scenario, rate: float, random: Random) -> Trial:
     """One rollout of a candidate that fails this share of its requests."""
-    logs, decided, held_since = evidence.start(), 1.0, 0.0
-    seen = [0.0, 0.0]
-    candidate, stable = [0, 0], [0, 0]
+    looking = Looking(scenario.interval, scenario.alpha, scenario.burst)
     failed = 0
     # A look whose answer comes after the promotion aborts nothing any more.
     looks = math.floor((scenario.timeline.seconds - SETTLE_SECONDS) / scenario.interval)
     for number in range(1, looks + 1):
         ends = number * scenario.interval
         expected = scenario.timeline.requests(ends - scenario.interval, ends, scenario.per_second)
-        for counts, mean, share in ((candidate, expected[0], rate), (stable, expected[1], scenario.stable)):
-            requests = poisson(random, mean)
-            counts[0] += requests
-            failures = binomial(random, requests, share)
-            counts[1] += failures
-            if counts is candidate:
-                failed += failures
-        span = Span(window=ends - held_since, interval=scenario.interval)
-        total = seen[0] + candidate[0] + seen[1] + stable[0]
-        overall = (seen[0] + candidate[0]) / total if total else 0.0
-        weighed = weigh(logs, decided, Counts(*candidate), Counts(*stable), span, overall, scenario.burst)
-        decided = weighed.decisive
-        if decided > 1.0 / scenario.alpha:
+        candidate, stable = _counts(random, expected[0], rate), _counts(random, expected[1], scenario.stable)
+        failed += int(candidate.failures)
+        if looking.aborts(candidate, stable, ends):
             return Trial(ends + AFTER_LOOK, failed + _failures(scenario, rate, ends, ends + AFTER_LOOK, random))
-        if not weighed.held:
-            logs, held_since = weighed.logs, ends
-            seen[0] += candidate[0]
-            seen[1] += stable[0]
-            candidate, stable = [0, 0], [0, 0]
     return Trial(None, failed + _failures(scenario, rate, looks * scenario.interval, scenario.timeline.seconds, random))
+
+
+def _counts(random: Random, mean: float, rate: float) -> Counts:
+    requests = poisson(random, mean)
+    return Counts(requests, binomial(random, requests, rate))
 
 
 def _failures(scenario: Scenario, rate: float, begins: float, ends: float, random: Random) -> int:
     requests = scenario.timeline.requests(begins, ends, scenario.per_second)[0]
-    return binomial(random, poisson(random, requests), rate)
+    return int(_counts(random, requests, rate).failures)
 
 
 def outlook(scenario: Scenario, rate: float, trials: int, seed: int) -> Outlook:
