@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from steersman.api.conditions import Reason
-from steersman.core.analysis.model import Sample
+from steersman.core.analysis.model import MetricQuery, Sample
 
 Manifest = dict[str, Any]
 Manifests = list[Manifest]
@@ -22,10 +22,10 @@ class MetricError(Exception):
 
 
 class MetricProvider(Protocol):
-    """A server that answers instant queries."""
+    """A server that answers queries."""
 
-    async def query(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
-        """Evaluate at a moment (seconds since the epoch). Raises MetricError, also on a timeout or too large an answer."""
+    async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
+        """Evaluate at the query's moment. Raises MetricError, also on a timeout or too large an answer."""
         ...
 
 

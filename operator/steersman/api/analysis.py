@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
@@ -10,6 +11,7 @@ from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 
 ARG_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+LABEL_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 
 
 class Argument(ApiModel):
@@ -73,18 +75,28 @@ class SequentialJudge(ApiModel):
                 {
                     "rule": "has(self.failures) != has(self.successes)",
                     "message": "give exactly one of failures and successes",
-                }
+                },
+                {
+                    "rule": f"!has(self.by) || self.by.all(label, label.matches('{LABEL_NAME}'))",
+                    "message": "by has a key that is no label's name",
+                },
             ]
         }
     )
 
     requests: Annotated[str, Field(min_length=1, max_length=2048)]
-    """Selector of a counter of all requests, e.g. steersman_requests_total. Its series must carry the labels `namespace` and
-    `steersman_dev_revision`."""
+    """Selector of a counter of all requests, e.g. steersman_requests_total. Its series must carry the labels of `by`."""
     failures: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     """Selector of the counter of failed requests, e.g. steersman_requests_total{code=~"5.."}."""
     successes: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     """Instead of failures: selector of the good ones, e.g. a histogram's bucket at the latency objective."""
+    by: Annotated[
+        dict[str, Annotated[str, Field(max_length=1024)]],
+        Field(min_length=1, max_length=8),
+    ] = {"namespace": "{{namespace}}", "steersman_dev_revision": "{{revision}}"}
+    """Labels by which the counters are summed, and the values that a revision's series have. Placeholders: {{namespace}}, {{deployment}},
+    {{revision}} (which is also the name of the revision's Service) and {{args.x}}. For a gateway's metrics, e.g.
+    {envoy_cluster_name: "{{namespace}}_{{revision}}_8080"}."""
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
     """The most that this metric may take of the rollout's bound of false alarms (spec.analysis.alpha of the ModelDeployment), which
     is divided equally among the rollout's sequential metrics."""
@@ -98,6 +110,8 @@ class SequentialJudge(ApiModel):
     def _one_outcome(self) -> SequentialJudge:
         if (self.failures is None) == (self.successes is None):
             raise ValueError("give exactly one of failures and successes")
+        if not all(re.fullmatch(LABEL_NAME, label) for label in self.by):
+            raise ValueError("by has a key that is no label's name")
         return self
 
 

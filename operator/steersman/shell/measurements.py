@@ -58,7 +58,7 @@ class MeasurementDesk:
     async def _run(self, key: Key, query: MetricQuery) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            result = QueryResult(query, await self._provider.query(query.address, query.promql, query.at))
+            result = QueryResult(query, await self._provider.query(query))
         except MetricError as error:
             result = QueryResult(query, error=str(error))
         except Exception:

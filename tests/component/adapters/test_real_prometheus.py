@@ -24,7 +24,7 @@ async def provider(prometheus: str) -> AsyncIterator[PrometheusProvider]:
 async def eventually(provider: PrometheusProvider, promql: str) -> tuple[Sample, ...]:
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        if samples := await provider.query(None, promql, time.time()):
+        if samples := await provider.instant(None, promql, time.time()):
             return samples
         await asyncio.sleep(0.3)
     raise AssertionError(f"no series for {promql}")
@@ -37,7 +37,7 @@ async def test_scraped_series_with_their_labels(provider: PrometheusProvider) ->
 
 async def test_a_moment_in_the_past_has_no_series(provider: PrometheusProvider) -> None:
     await eventually(provider, "shop_requests_total")
-    assert await provider.query(None, "shop_requests_total", time.time() - 86400) == ()
+    assert await provider.instant(None, "shop_requests_total", time.time() - 86400) == ()
 
 
 async def test_nan_and_infinity(provider: PrometheusProvider) -> None:
@@ -47,7 +47,7 @@ async def test_nan_and_infinity(provider: PrometheusProvider) -> None:
 
 
 async def test_a_scalar(provider: PrometheusProvider) -> None:
-    assert await provider.query(None, "scalar(vector(0.5))", time.time()) == (Sample({}, 0.5),)
+    assert await provider.instant(None, "scalar(vector(0.5))", time.time()) == (Sample({}, 0.5),)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ async def test_a_scalar(provider: PrometheusProvider) -> None:
 )
 async def test_a_query_that_cannot_be_used(provider: PrometheusProvider, promql: str, said: str) -> None:
     with pytest.raises(MetricError, match=said):
-        await provider.query(None, promql, time.time())
+        await provider.instant(None, promql, time.time())
 
 
 async def test_ambiguous_matching_is_an_evaluation_error(provider: PrometheusProvider) -> None:
     await eventually(provider, "shop_requests_total")
     with pytest.raises(MetricError, match=r"could not evaluate the query: found duplicate series"):
-        await provider.query(None, "shop_requests_total / on(job) shop_requests_total", time.time())
+        await provider.instant(None, "shop_requests_total / on(job) shop_requests_total", time.time())
 
 
 async def test_many_queries_at_once(provider: PrometheusProvider) -> None:
     at = time.time()
-    answers = await asyncio.gather(*[provider.query(None, f"vector({number})", at) for number in range(300)])
+    answers = await asyncio.gather(*[provider.instant(None, f"vector({number})", at) for number in range(300)])
     assert [sample.value for (sample,) in answers] == [float(number) for number in range(300)]

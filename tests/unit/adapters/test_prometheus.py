@@ -67,7 +67,7 @@ Make = Callable[..., PrometheusProvider]
 async def test_a_vector_with_its_labels(serve: Serve, make: Make) -> None:
     server = Answering(vector(({"pod": "a"}, "1.5"), ({"pod": "b"}, "-3e2")))
     provider: MetricProvider = make(await serve(server) + "/prefix/")
-    samples = await provider.query(None, 'up{a="ü&="}', AT)
+    samples = await provider.instant(None, 'up{a="ü&="}', AT)
     assert [(dict(sample.labels), sample.value) for sample in samples] == [({"pod": "a"}, 1.5), ({"pod": "b"}, -300.0)]
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/prefix/api/v1/query")
@@ -76,17 +76,17 @@ async def test_a_vector_with_its_labels(serve: Serve, make: Make) -> None:
 
 async def test_a_scalar_has_no_labels(serve: Serve, make: Make) -> None:
     body = {"status": "success", "data": {"resultType": "scalar", "result": [AT, "42"]}}
-    (sample,) = await make(await serve(Answering(body))).query(None, "42", AT)
+    (sample,) = await make(await serve(Answering(body))).instant(None, "42", AT)
     assert (dict(sample.labels), sample.value) == ({}, 42.0)
 
 
 async def test_no_series_is_an_empty_answer_and_no_error(serve: Serve, make: Make) -> None:
-    assert await make(await serve(Answering(vector()))).query(None, "nothing", AT) == ()
+    assert await make(await serve(Answering(vector()))).instant(None, "nothing", AT) == ()
 
 
 async def test_nan_and_infinities_are_kept(serve: Serve, make: Make) -> None:
     server = Answering(vector(({}, "NaN"), ({}, "+Inf"), ({}, "-Inf")))
-    nan, plus, minus = [sample.value for sample in await make(await serve(server)).query(None, "x", AT)]
+    nan, plus, minus = [sample.value for sample in await make(await serve(server)).instant(None, "x", AT)]
     assert math.isnan(nan)
     assert (plus, minus) == (math.inf, -math.inf)
 
@@ -132,7 +132,7 @@ async def test_everything_else_is_an_error_with_a_short_message(
     serve: Serve, make: Make, status: int, body: Any, said: str
 ) -> None:
     with pytest.raises(MetricError, match=said) as caught:
-        await make(await serve(Answering(body, status))).query(None, "x", AT)
+        await make(await serve(Answering(body, status))).instant(None, "x", AT)
     assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)
 
@@ -140,7 +140,7 @@ async def test_everything_else_is_an_error_with_a_short_message(
 async def test_a_long_message_is_cut(serve: Serve, make: Make) -> None:
     body = {"status": "error", "errorType": "bad_data", "error": "x\x1b[31m\u2028" * 10_000}
     with pytest.raises(MetricError) as caught:
-        await make(await serve(Answering(body, 400))).query(None, "x", AT)
+        await make(await serve(Answering(body, 400))).instant(None, "x", AT)
     assert len(str(caught.value)) < 400
     assert str(caught.value).isprintable()
 
@@ -148,7 +148,7 @@ async def test_a_long_message_is_cut(serve: Serve, make: Make) -> None:
 async def test_a_slow_server_is_given_up(serve: Serve, make: Make) -> None:
     begin = time.monotonic()
     with pytest.raises(MetricError, match=r"gave no answer within 0.5 s"):
-        await make(await serve(Answering(vector(), delay=3))).query(None, "x", AT)
+        await make(await serve(Answering(vector(), delay=3))).instant(None, "x", AT)
     assert time.monotonic() - begin < 1.5
 
 
@@ -162,7 +162,7 @@ async def test_a_server_that_drips_is_given_up(serve: Serve, make: Make) -> None
         return response
 
     with pytest.raises(MetricError, match="gave no answer within"):
-        await make(await serve(drip)).query(None, "x", AT)
+        await make(await serve(drip)).instant(None, "x", AT)
 
 
 @pytest.mark.parametrize("encoding", [{}, {"Content-Encoding": "gzip"}])
@@ -172,7 +172,7 @@ async def test_too_large_an_answer_is_not_read(serve: Serve, make: Make, encodin
     plain = json.dumps(vector(*[({"n": str(number)}, "1") for number in range(5000)])).encode()
     body = gzip.compress(plain) if encoding else plain
     with pytest.raises(MetricError, match="larger than 20000 bytes; the query selects too much"):
-        await make(await serve(Answering(body, headers=encoding)), max_bytes=20_000).query(None, "x", AT)
+        await make(await serve(Answering(body, headers=encoding)), max_bytes=20_000).instant(None, "x", AT)
 
 
 async def test_a_redirect_is_not_followed(serve: Serve, make: Make) -> None:
@@ -180,7 +180,7 @@ async def test_a_redirect_is_not_followed(serve: Serve, make: Make) -> None:
     elsewhere = await serve(target)
     server = Answering(b"", 307, headers={"Location": f"{elsewhere}/api/v1/query"})
     with pytest.raises(MetricError, match="redirect"):
-        await make(await serve(server)).query(None, "x", AT)
+        await make(await serve(server)).instant(None, "x", AT)
     assert target.requests == []
 
 
@@ -197,17 +197,17 @@ async def test_a_redirect_is_not_followed(serve: Serve, make: Make) -> None:
 )
 async def test_an_address_that_does_not_work(make: Make, address: str | None, said: str) -> None:
     with pytest.raises(MetricError, match=said):
-        await make(address).query(None, "x", AT)
+        await make(address).instant(None, "x", AT)
     if address:
         with pytest.raises(MetricError, match=said):
-            await make(None).query(address, "x", AT)
+            await make(None).instant(address, "x", AT)
 
 
 async def test_user_information_in_an_address_is_neither_sent_nor_shown(serve: Serve, make: Make) -> None:
     server = Answering(b"", 500)
     address = (await serve(server)).replace("http://", "http://user:s3cret@")
     with pytest.raises(MetricError) as caught:
-        await make(None).query(address, "x", AT)
+        await make(None).instant(address, "x", AT)
     assert "s3cret" not in str(caught.value)
     assert "Authorization" not in server.requests[0].headers
 
@@ -216,33 +216,33 @@ async def test_equal_queries_are_sent_once_and_kept_for_a_minute(serve: Serve, m
     moment = 0.0
     server = Answering(vector(({}, "1")), delay=0.1)
     provider = make(await serve(server), clock=lambda: moment)
-    answers = await asyncio.gather(*[provider.query(None, "x", AT) for _ in range(20)])
+    answers = await asyncio.gather(*[provider.instant(None, "x", AT) for _ in range(20)])
     assert {sample.value for (sample,) in answers} == {1.0}
     moment = 59.0
-    await provider.query(None, "x", AT)
+    await provider.instant(None, "x", AT)
     assert len(server.requests) == 1
-    await asyncio.gather(provider.query(None, "y", AT), provider.query(None, "x", AT + 15))
+    await asyncio.gather(provider.instant(None, "y", AT), provider.instant(None, "x", AT + 15))
     assert len(server.requests) == 3
     moment = 61.0
-    await provider.query(None, "x", AT)
+    await provider.instant(None, "x", AT)
     assert len(server.requests) == 4
 
 
 async def test_errors_are_shared_in_flight_and_then_forgotten(serve: Serve, make: Make) -> None:
     server = Answering({"status": "error", "errorType": "bad_data", "error": "no"}, 400, delay=0.1)
     provider = make(await serve(server))
-    answers = await asyncio.gather(*[provider.query(None, "x", AT) for _ in range(5)], return_exceptions=True)
+    answers = await asyncio.gather(*[provider.instant(None, "x", AT) for _ in range(5)], return_exceptions=True)
     assert [type(answer) for answer in answers] == [MetricError] * 5
     assert len(server.requests) == 1
     server.body, server.status = vector(), 200
-    assert await provider.query(None, "x", AT) == ()
+    assert await provider.instant(None, "x", AT) == ()
 
 
 async def test_one_who_stops_waiting_does_not_cancel_the_others(serve: Serve, make: Make) -> None:
     server = Answering(vector(({}, "1")), delay=0.2)
     provider = make(await serve(server))
-    first = asyncio.create_task(provider.query(None, "x", AT))
-    second = asyncio.create_task(provider.query(None, "x", AT))
+    first = asyncio.create_task(provider.instant(None, "x", AT))
+    second = asyncio.create_task(provider.instant(None, "x", AT))
     await asyncio.sleep(0.05)
     first.cancel()
     assert (await second)[0].value == 1.0
@@ -256,10 +256,10 @@ async def test_the_cache_is_bounded(serve: Serve, make: Make, monkeypatch: pytes
     monkeypatch.setattr(prometheus, "CACHE_ANSWERS", 5)
     provider = make(await serve(Answering(vector(({}, "1"), ({}, "2")))))
     for number in range(10):
-        await provider.query(None, f"q{number}", AT)
+        await provider.instant(None, f"q{number}", AT)
     assert (len(provider._answers), provider._samples, provider._flights) == (5, 10, {})
     monkeypatch.setattr(prometheus, "CACHE_SAMPLES", 4)
-    await provider.query(None, "another", AT)
+    await provider.instant(None, "another", AT)
     assert (len(provider._answers), provider._samples) == (2, 4)
 
 
@@ -267,10 +267,10 @@ async def test_concurrency_is_bounded_per_address(serve: Serve, make: Make) -> N
     slow, quick = Answering(vector(), delay=0.1), Answering(vector())
     provider = make(await serve(slow), concurrency=2)
     other = await serve(quick)
-    waiting = [asyncio.create_task(provider.query(None, f"q{number}", AT)) for number in range(6)]
+    waiting = [asyncio.create_task(provider.instant(None, f"q{number}", AT)) for number in range(6)]
     await asyncio.sleep(0.02)
     begin = time.monotonic()
-    await provider.query(other, "x", AT)
+    await provider.instant(other, "x", AT)
     assert time.monotonic() - begin < 0.1
     await asyncio.gather(*waiting)
     assert slow.most == 2
@@ -281,10 +281,10 @@ async def test_a_bearer_token_goes_to_the_default_address_only(serve: Serve, mak
     address = await serve(server)
     (tmp_path / "token").write_text("first\n")
     provider = make(address, auth=PrometheusAuth(bearer_token_file=tmp_path / "token"))
-    await provider.query(None, "x", AT)
+    await provider.instant(None, "x", AT)
     (tmp_path / "token").write_text("second\n")
-    await provider.query(None, "y", AT)
-    await provider.query(address, "x", AT)
+    await provider.instant(None, "y", AT)
+    await provider.instant(address, "x", AT)
     sent = [request.headers.get("Authorization") for request in server.requests]
     assert sent == ["Bearer first", "Bearer second", None]
 
@@ -294,8 +294,8 @@ async def test_basic_auth_goes_to_the_default_address_only(serve: Serve, make: M
     address = await serve(server)
     auth = PrometheusAuth(username="user", password="pässword")
     provider = make(address, auth=auth)
-    await provider.query(None, "x", AT)
-    await provider.query(address, "x", AT)
+    await provider.instant(None, "x", AT)
+    await provider.instant(address, "x", AT)
     assert [request.headers.get("Authorization") for request in server.requests] == ["Basic dXNlcjpww6Rzc3dvcmQ=", None]
     assert "pässword" not in repr(auth)
 
@@ -303,12 +303,12 @@ async def test_basic_auth_goes_to_the_default_address_only(serve: Serve, make: M
 async def test_a_missing_token_file_is_an_error_of_the_query(make: Make, tmp_path: Path) -> None:
     provider = make("http://127.0.0.1:9", auth=PrometheusAuth(bearer_token_file=tmp_path / "none"))
     with pytest.raises(MetricError, match="bearer token"):
-        await provider.query(None, "x", AT)
+        await provider.instant(None, "x", AT)
 
 
 async def test_close_ends_what_is_under_way(serve: Serve, make: Make) -> None:
     provider = make(await serve(Answering(vector(), delay=5)), timeout=5.0)
-    asking = asyncio.create_task(provider.query(None, "x", AT))
+    asking = asyncio.create_task(provider.instant(None, "x", AT))
     await asyncio.sleep(0.05)
     await provider.close()
     with pytest.raises(MetricError, match="closed"):

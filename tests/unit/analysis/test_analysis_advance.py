@@ -62,7 +62,7 @@ def test_the_status_survives_its_journey_through_the_api_server() -> None:
             metrics,
             status,
             START + 15 * n,
-            lambda q: counts((60, 1), (540, 1))(q) if "requests_total" in q.promql else value(0.1)(q),
+            lambda q: counts((60, 1), (540, 1))(q) if "requests_total" in q.text else value(0.1)(q),
         )
     assert [metric.passes for metric in status.metrics] == [3, 3]
     again = AnalysisStatus.model_validate(status.to_wire())
@@ -78,7 +78,7 @@ def test_a_look_with_a_failed_part_is_an_error_and_loses_no_time(requests_fail: 
     assert (metric.phase, metric.message, metric.errors) == (Phase.ERROR, "the query failed: timeout", 1)
     assert (metric.last_attempt_at, metric.last_look_at) == (START + 15, None)
     queries, _ = due(METRICS, status, WHERE, START + 32)
-    assert all("offset 30s" in query.promql for query in queries)
+    assert all("offset 30s" in query.text for query in queries)
 
 
 def test_a_part_of_a_look_is_not_folded() -> None:

@@ -74,7 +74,7 @@ def test_one_look_covers_the_time_that_the_operator_was_away() -> None:
     status = look(metrics, begin(WHERE.stage, metrics, START), START + 15, counts((60, 0), (540, 0)))
     queries, following = due(metrics, status, WHERE, START + 1000)
     assert {query.at for query in queries} == {START + 990}
-    assert all("offset 975s" in query.promql for query in queries)
+    assert all("offset 975s" in query.text for query in queries)
     assert following == START + 1007
 
 
@@ -84,7 +84,7 @@ def test_one_look_covers_failed_ones() -> None:
     for n in (1, 2, 3):
         status = look(metrics, status, START + 15 * n, failing())
     queries, _ = due(metrics, status, WHERE, START + 62)
-    assert all("offset 60s" in query.promql for query in queries)
+    assert all("offset 60s" in query.text for query in queries)
 
 
 def test_metrics_keep_their_own_intervals() -> None:
@@ -96,7 +96,7 @@ def test_metrics_keep_their_own_intervals() -> None:
         metrics,
         status,
         start + 60,
-        lambda q: counts((9, 0), (9, 0))(q) if "requests_total" in q.promql else value(0)(q),
+        lambda q: counts((9, 0), (9, 0))(q) if "requests_total" in q.text else value(0)(q),
     )
     assert [metric.last_attempt_at for metric in status.metrics] == [start + 60, start + 60]
     assert due(metrics, status, WHERE, start + 63) == ((), start + 72)
@@ -117,7 +117,7 @@ def test_a_metric_that_joined_later_counts_from_one_interval_back() -> None:
     status = begin(WHERE.stage, (), START)
     metrics = bound(sequential_metric())
     queries, _ = due(metrics, status, WHERE, START + 302)
-    assert all(query.at == START + 300 and "offset 15s" in query.promql for query in queries)
+    assert all(query.at == START + 300 and "offset 15s" in query.text for query in queries)
     assert only(look(metrics, status, START + 300, counts((60, 0), (540, 0)))).first_look_at == START + 285
 
 
@@ -136,7 +136,7 @@ def test_windows_of_answered_looks_tile_the_time(waits: list[float], sequential:
         assert queries[0].at <= now
         assert queries[0].at % 15 == 0
         if sequential:
-            assert f"offset {int(queries[0].at - covered)}s" in queries[0].promql  # type: ignore[operator]
+            assert f"offset {int(queries[0].at - covered)}s" in queries[0].text  # type: ignore[operator]
         status = look(metrics, status, queries[0].at, counts((9, 0), (9, 0)) if sequential else value(0))
         covered = only(status).last_look_at
         assert covered == queries[0].at

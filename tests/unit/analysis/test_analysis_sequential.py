@@ -33,7 +33,7 @@ POST = context(AnalysisStage.POST_PROMOTION, None)
 
 def windows(metrics: tuple[BoundMetric, ...], status: object, at: float) -> set[str]:
     queries, _ = due(metrics, status, context(), at + 2)  # type: ignore[arg-type]
-    return {query.promql.split("offset ")[1].split(")")[0] for query in queries}
+    return {query.text.split("offset ")[1].split(")")[0] for query in queries}
 
 
 def test_both_counts_are_asked_for_once_for_all_rollouts() -> None:
@@ -42,7 +42,7 @@ def test_both_counts_are_asked_for_once_for_all_rollouts() -> None:
         (Part.REQUESTS, START + 15, False),
         (Part.FAILURES, START + 15, False),
     ]
-    assert all(name not in query.promql for query in queries for name in ("fraud", "risk"))
+    assert all(name not in query.text for query in queries for name in ("fraud", "risk"))
 
 
 def test_a_bad_candidate_fails_at_the_look_that_confirms_it() -> None:
@@ -215,7 +215,7 @@ def post(reference: tuple[float | None, float | None], candidate: tuple[float | 
 def test_after_a_switch_the_reference_is_asked_for_once_at_the_baseline() -> None:
     status = begin(POST.stage, METRICS, START + 4)
     queries, _ = due(METRICS, status, POST, START + 17)
-    assert [(q.part, q.at, q.reference, "offset 600s" in q.promql) for q in queries] == [
+    assert [(q.part, q.at, q.reference, "offset 600s" in q.text) for q in queries] == [
         (Part.REQUESTS, START + 15, False, False),
         (Part.FAILURES, START + 15, False, False),
         (Part.REQUESTS, START, True, True),

@@ -46,7 +46,7 @@ def test_the_window_starts_at_the_first_look_and_is_at_least_the_interval() -> N
     status = begin(context().stage, metrics, START)
     for looks, window in ((1, "15s"), (2, "30s"), (5, "75s")):
         (query,), _ = due(metrics, status, context(), START + looks * 15 + 2)
-        assert query.promql == (f'rate(x{{r="fraud-v2-bbbbbbbb",s="fraud-v1-aaaaaaaa",n="risk",d="fraud"}}[{window}])')
+        assert query.text == (f'rate(x{{r="fraud-v2-bbbbbbbb",s="fraud-v1-aaaaaaaa",n="risk",d="fraud"}}[{window}])')
 
 
 def test_failures_add_up_and_errors_and_gaps_do_not() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from steersman.core.analysis.model import MetricQuery, Part, Sample
+from steersman.core.analysis.model import MetricQuery, Part, Sample, Source
 from steersman.ports import MetricError
 from steersman.shell.measurements import MeasurementDesk
 
@@ -10,7 +10,7 @@ KEY = ("ns", "a")
 
 
 def query(promql: str = "up", at: float = 15.0) -> MetricQuery:
-    return MetricQuery("t/m", Part.VALUE, None, promql, at)
+    return MetricQuery("t/m", Part.VALUE, Source(), promql, at)
 
 
 class Provider:
@@ -20,8 +20,8 @@ class Provider:
         self.hold = asyncio.Event()
         self.hold.set()
 
-    async def query(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
-        self.asked.append(promql)
+    async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
+        self.asked.append(query.text)
         await self.hold.wait()
         if self.error is not None:
             raise self.error

@@ -8,6 +8,7 @@ import pytest
 from steersman.api.conditions import Reason
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.api.status import ModelDeploymentStatus, Phase
+from steersman.core.analysis.model import MetricQuery
 from steersman.core.snapshot import EventIntent
 from steersman.ports import ApiError, Conflict, ModelVersion
 from steersman.shell.adopted import AdoptedRoutes
@@ -33,7 +34,7 @@ class Registry:
 
 
 class Metrics:
-    async def query(self, address: str | None, promql: str, at: float) -> tuple[()]:
+    async def query(self, query: MetricQuery) -> tuple[()]:
         return ()
 
 

@@ -41,7 +41,7 @@ async def client(server: MetricServer) -> AsyncIterator[PrometheusProvider]:
 
 
 async def counts(client: PrometheusProvider, selector: str, window: int, at: float) -> dict[str, float]:
-    samples = await client.query(None, count_since(selector, window), at)
+    samples = await client.instant(None, count_since(selector, window), at)
     return {sample.labels["steersman_dev_revision"]: sample.value for sample in samples}
 
 
@@ -61,11 +61,11 @@ async def test_counters_are_counted_exactly_over_adjoining_windows(
 
 async def test_a_set_answer_is_given_and_noted(server: MetricServer, client: PrometheusProvider) -> None:
     server.answer("error_ratio", 0.25)
-    assert [sample.value for sample in await client.query(None, 'error_ratio{revision="a"}', 1000.0)] == [0.25]
+    assert [sample.value for sample in await client.instant(None, 'error_ratio{revision="a"}', 1000.0)] == [0.25]
     server.answer("error_ratio", lambda promql, at: at)
-    assert [sample.value for sample in await client.query(None, "error_ratio", 1001.0)] == [1001.0]
+    assert [sample.value for sample in await client.instant(None, "error_ratio", 1001.0)] == [1001.0]
     server.answer("error_ratio", None)
-    assert await client.query(None, "error_ratio", 1002.0) == ()
+    assert await client.instant(None, "error_ratio", 1002.0) == ()
     assert [(asked.at, asked.value) for asked in server.asked] == [(1000.0, 0.25), (1001.0, 1001.0), (1002.0, None)]
     assert server.asked[0].answered <= server.asked[-1].answered
 
@@ -73,7 +73,7 @@ async def test_a_set_answer_is_given_and_noted(server: MetricServer, client: Pro
 async def test_it_can_be_down(server: MetricServer, client: PrometheusProvider) -> None:
     server.down = True
     with pytest.raises(MetricError):
-        await client.query(None, "x", 1000.0)
+        await client.instant(None, "x", 1000.0)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
-from steersman.core.analysis.model import Sample
+from steersman.core.analysis.model import MetricQuery, Sample
 from steersman.ports import MetricError
 
 CACHE_SECONDS: Final = 60.0
@@ -74,7 +74,11 @@ class PrometheusProvider:
         self._answers: OrderedDict[_Key, tuple[float, tuple[Sample, ...]]] = OrderedDict()
         self._samples = 0
 
-    async def query(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
+    async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
+        """Evaluate at the query's moment. Raises MetricError."""
+        return await self.instant(json.loads(query.source.settings).get("address"), query.text, query.at)
+
+    async def instant(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
         """Evaluate at a moment (seconds since the epoch); NaN and infinities are kept. Raises MetricError."""
         key = (address, promql, at)
         self._forget()

@@ -141,12 +141,14 @@ def _judge_sequential(
 ) -> Judgement:
     state = metric.sequential or sequential.start()
     look = _parts(results, reference=False)
-    candidate = sequential.read_counts(look, context.namespace, context.candidate)
+    here = sequential.row(bound, settings, context, context.candidate)
+    there = sequential.row(bound, settings, context, context.stable)
+    candidate = sequential.read_counts(look, here)
     if sequential.needs_reference(context):
-        state = _with_reference(state, _parts(results, reference=True), context)
+        state = _with_reference(state, _parts(results, reference=True), there)
         return sequential.judge_against_reference(settings, state, candidate)
-    stable = sequential.read_counts(look, context.namespace, context.stable)
-    if not sequential.has_row(look[Part.REQUESTS], context.namespace, (context.candidate, context.stable)):
+    stable = sequential.read_counts(look, there)
+    if here.value(look[Part.REQUESTS]) is None and there.value(look[Part.REQUESTS]) is None:
         raise sequential.NoCountsError(
             f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
         )
@@ -159,11 +161,11 @@ def _judge_sequential(
 
 
 def _with_reference(
-    state: SequentialStatus, reference: Mapping[Part, Sequence[Sample]], context: AnalysisContext
+    state: SequentialStatus, reference: Mapping[Part, Sequence[Sample]], row: sequential.Row
 ) -> SequentialStatus:
     if not reference:
         return state
-    stable = sequential.read_counts(reference, context.namespace, context.stable)
+    stable = sequential.read_counts(reference, row)
     return state.model_copy(update={"reference_requests": stable.requests, "reference_failures": stable.failures})
 
 

@@ -21,20 +21,46 @@ class Part(StrEnum):
     REQUESTS = "requests"
     FAILURES = "failures"
     SUCCESSES = "successes"
+    CANDIDATE = "candidate"
+    STABLE = "stable"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a query is sent. Equal for all rollouts whose queries may be sent as one."""
+
+    provider: str = "prometheus"
+    """The name of the metric's provider block."""
+    settings: str = "{}"
+    """That block as canonical JSON, with its placeholders filled."""
+    namespace: str | None = None
+    """Of the Secrets that the settings name; None when they name none."""
+
+
+@dataclass(frozen=True)
+class Over:
+    """The time that a query for series of values covers, up to its `at`."""
+
+    start: float
+    """Seconds since the epoch."""
+    step: float
+    """Seconds between values."""
 
 
 @dataclass(frozen=True)
 class MetricQuery:
-    """One instant query. Equal queries of different rollouts are sent once."""
+    """One query. Equal queries of different rollouts are sent once."""
 
     metric: str
     """<template>/<metric> that asks."""
     part: Part
-    address: str | None
-    """Base URL of the server; None for the operator's default."""
-    promql: str
+    source: Source
+    text: str
+    """In the provider's own language."""
     at: float
     """Evaluation time, on the grid of the metric's interval (seconds since the epoch)."""
+    over: Over | None = None
+    """Set when values over time are asked for, instead of one."""
     reference: bool = False
     """Asks for the baseline before a blue-green switch, not for a look."""
 
@@ -48,11 +74,22 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Values over time of one series."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    """(seconds since the epoch, value), in order of time; gaps are left out, NaN may occur."""
+
+
+@dataclass(frozen=True)
 class QueryResult:
     """The answer to a MetricQuery, or why there is none."""
 
     query: MetricQuery
     samples: tuple[Sample, ...] = ()
+    series: tuple[Series, ...] = ()
+    """Instead of samples, of a query over time."""
     error: str | None = None
     """Set when the query failed: bad PromQL, server down, timeout, too large."""
 

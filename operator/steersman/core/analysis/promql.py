@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from steersman.core.analysis.model import NAMESPACE_LABEL, REVISION_LABEL
 
@@ -76,6 +76,18 @@ def render(query: str, strings: Mapping[str, str], window: str | None = None) ->
     return "".join(rendered)
 
 
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Fill the placeholders of a text that is compared as it is, in no language. Raises PromQLError for an unknown one."""
+
+    def value(match: re.Match[str]) -> str:
+        if match["name"] not in values:
+            known = ", ".join(f"{{{{{each}}}}}" for each in values)
+            raise PromQLError(f"unknown placeholder {match.group()}; known here: {known}")
+        return values[match["name"]]
+
+    return re.sub(_PLACEHOLDER, value, text)
+
+
 def _fill(text: str, strings: Mapping[str, str], window: str | None, *, in_string: bool) -> str:
     filled: list[str] = []
     literal: list[str] = []
@@ -118,8 +130,8 @@ def check_selector(text: str) -> str:
     return stripped
 
 
-def count_since(selector: str, window: int) -> str:
-    """Exact increments of counters in the last `window` seconds, summed by namespace and revision.
+def count_since(selector: str, window: int, by: Iterable[str] = (NAMESPACE_LABEL, REVISION_LABEL)) -> str:
+    """Exact increments of counters in the last `window` seconds, summed by these labels.
 
     Prometheus' increase() extrapolates and misses increments between windows, so adjoining windows do not add up. This
     takes a counter's last value now and its last value a window ago: differences over adjoining windows telescope. A
@@ -127,4 +139,4 @@ def count_since(selector: str, window: int) -> str:
     """
     now = f"last_over_time({selector}[{COUNTER_MEMORY_SECONDS}s])"
     earlier = f"last_over_time({selector}[{COUNTER_MEMORY_SECONDS}s] offset {window}s)"
-    return f"sum by ({NAMESPACE_LABEL}, {REVISION_LABEL}) (({now} - {earlier} >= 0) or {now})"
+    return f"sum by ({', '.join(sorted(by))}) (({now} - {earlier} >= 0) or {now})"

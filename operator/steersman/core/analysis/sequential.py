@@ -17,16 +17,15 @@ from steersman.api.status import AnalysisStage, MeasurementPhase, SequentialStat
 from steersman.core.analysis import evidence
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
-    NAMESPACE_LABEL,
-    REVISION_LABEL,
     AnalysisContext,
     BoundMetric,
     MetricQuery,
     Part,
     Sample,
 )
-from steersman.core.analysis.promql import check_selector, count_since, render
+from steersman.core.analysis.promql import check_selector, count_since, fill, render
 from steersman.core.analysis.proportion import upper_bound
+from steersman.core.analysis.source import source
 
 REFERENCE_SECONDS = 600
 """How much of stable's past is the baseline when it has no traffic of its own any more."""
@@ -51,6 +50,7 @@ def check(settings: SequentialJudge, args: Mapping[str, str]) -> None:
     """Raise PromQLError when a selector is not plain or cannot be rendered with these arguments."""
     for _, selector in _selectors(settings):
         _rendered(selector, args)
+    _labels(settings, args, "", "", "")
 
 
 def _selectors(settings: SequentialJudge) -> list[tuple[Part, str]]:
@@ -64,6 +64,36 @@ def _selectors(settings: SequentialJudge) -> list[tuple[Part, str]]:
 
 def _rendered(selector: str, args: Mapping[str, str]) -> str:
     return check_selector(render(selector, {f"args.{name}": value for name, value in args.items()}))
+
+
+def _labels(
+    settings: SequentialJudge, args: Mapping[str, str], namespace: str, deployment: str, revision: str
+) -> dict[str, str]:
+    values = {"namespace": namespace, "deployment": deployment, "revision": revision}
+    values |= {f"args.{name}": value for name, value in args.items()}
+    return {label: fill(text, values) for label, text in settings.by.items()}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Which series of an answer are a revision's."""
+
+    revision: str
+    labels: Mapping[str, str]
+
+    def value(self, samples: Sequence[Sample]) -> float | None:
+        """Its value; None without such a series. Raises NoCountsError when it is no finite number."""
+        for sample in samples:
+            if all(sample.labels.get(label) == value for label, value in self.labels.items()):
+                if not math.isfinite(sample.value):
+                    raise NoCountsError(f"a count of {self.revision} is {sample.value}")
+                return max(0.0, sample.value)
+        return None
+
+
+def row(bound: BoundMetric, settings: SequentialJudge, context: AnalysisContext, revision: str) -> Row:
+    """A revision's series."""
+    return Row(revision, _labels(settings, bound.args, context.namespace, context.deployment, revision))
 
 
 def start() -> SequentialStatus:
@@ -84,8 +114,8 @@ def queries(
         MetricQuery(
             metric=bound.name,
             part=part,
-            address=bound.metric.prometheus.address,
-            promql=count_since(_rendered(selector, bound.args), int(window)),
+            source=source(bound.metric),
+            text=count_since(_rendered(selector, bound.args), int(window), settings.by),
             at=at,
             reference=reference,
         )
@@ -93,41 +123,24 @@ def queries(
     )
 
 
-def read_counts(answers: Mapping[Part, Sequence[Sample]], namespace: str, revision: str) -> Counts:
+def read_counts(answers: Mapping[Part, Sequence[Sample]], row: Row) -> Counts:
     """One revision's counts. Raises NoCountsError where a count is not a finite number or cannot be told.
 
     A failure counter without series means no failures: many are created by the first one. A success counter without
     series beside a request counter with some may as well be a wrong selector, so it is no evidence.
     """
-    requests = _row(answers[Part.REQUESTS], namespace, revision)
+    requests = row.value(answers[Part.REQUESTS])
     if Part.FAILURES in answers:
-        failures = _row(answers[Part.FAILURES], namespace, revision)
+        failures = row.value(answers[Part.FAILURES])
         return _counts(requests or 0.0, failures or 0.0)
-    successes = _row(answers[Part.SUCCESSES], namespace, revision)
+    successes = row.value(answers[Part.SUCCESSES])
     if requests and successes is None:
-        raise NoCountsError(f"no data: the counter of successes has no series of {revision}")
+        raise NoCountsError(f"no data: the counter of successes has no series of {row.revision}")
     return _counts(requests or 0.0, (requests or 0.0) - (successes or 0.0))
-
-
-def _row(samples: Sequence[Sample], namespace: str, revision: str) -> float | None:
-    for sample in samples:
-        if sample.labels.get(NAMESPACE_LABEL) == namespace and sample.labels.get(REVISION_LABEL) == revision:
-            if not math.isfinite(sample.value):
-                raise NoCountsError(f"a count of {revision} is {sample.value}")
-            return max(0.0, sample.value)
-    return None
 
 
 def _counts(requests: float, failures: float) -> Counts:
     return Counts(requests, min(max(0.0, failures), requests))
-
-
-def has_row(samples: Sequence[Sample], namespace: str, revisions: Sequence[str]) -> bool:
-    """Whether any of the revisions has a series at all."""
-    return any(
-        sample.labels.get(NAMESPACE_LABEL) == namespace and sample.labels.get(REVISION_LABEL) in revisions
-        for sample in samples
-    )
 
 
 def judge_against_stable(

@@ -10,6 +10,7 @@ from steersman.api.status import MeasurementPhase
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, Sample
 from steersman.core.analysis.promql import render
+from steersman.core.analysis.source import source
 
 
 def check(settings: ThresholdJudge, args: Mapping[str, str]) -> None:
@@ -24,7 +25,7 @@ def queries(
     window = max(bound.interval, at - first_look_at)
     strings = _strings(context.namespace, context.deployment, context.candidate, context.stable, bound.args)
     promql = render(settings.query, strings, window=f"{math.ceil(window)}s")
-    return (MetricQuery(bound.name, Part.VALUE, bound.metric.prometheus.address, promql, at),)
+    return (MetricQuery(bound.name, Part.VALUE, source(bound.metric), promql, at),)
 
 
 def _strings(namespace: str, deployment: str, candidate: str, stable: str, args: Mapping[str, str]) -> dict[str, str]:
