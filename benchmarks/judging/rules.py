@@ -6,34 +6,42 @@ does not raise the weight after a failed check is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy
 from scipy import stats
 
-from benchmarks.judging.scenarios import TICK, TICKS, Array, Counts
+from benchmarks.judging.scenarios import TICK, TICKS, WEIGHTS, Array, Counts
 from steersman.api.analysis import SequentialJudge
-from steersman.core.analysis.sequential import Counts as Seen
+from steersman.core.analysis.weighing import Counts as Seen
+from steersman.core.analysis.weighing import warm_up
 from steersman.core.foresight.looking import Looking
 
 Rule = Callable[[Counts], int | None]
 
+DEFAULTS: Final = SequentialJudge(requests="requests", failures="failures")
+STARTS: Final = [
+    tick for tick in range(0, TICKS, 60 // TICK) if WEIGHTS[tick * TICK // 60] != (0, *WEIGHTS)[tick * TICK // 60]
+]
+"""Ticks at which a new weight begins."""
 MINUTE: Final = 60 // TICK
 """Ticks between the checks of the rules that look once a minute."""
 
 
-def steersman(burst: int = 1) -> Rule:
-    """The sequential judge, which looks at every tick; with its defaults or with another burst."""
-    return lambda counts: _steersman(counts, burst)
+def steersman(judge: SequentialJudge = DEFAULTS, *, with_past: bool = True) -> Rule:
+    """The sequential judge, which looks at every tick; with its defaults or other settings, and with stable's past or a new stable."""
+    return lambda counts: _steersman(counts, judge, counts.past if with_past else ())
 
 
-def _steersman(counts: Counts, burst: int) -> int | None:
-    looking = Looking(TICK, SequentialJudge.model_fields["alpha"].default, burst)
+def _steersman(counts: Counts, judge: SequentialJudge, past: Iterable[float]) -> int | None:
+    looking = Looking(TICK, judge.alpha, judge, past)
+    # Soon after each new weight is no time to decide.
+    warm = {start + tick for start in STARTS for tick in range(int(warm_up(judge, TICK)) // TICK)}
     for tick in range(TICKS):
         candidate = Seen(counts.candidate[tick], counts.candidate_failures[tick])
         stable = Seen(counts.stable[tick], counts.stable_failures[tick])
-        if looking.aborts(candidate, stable, (tick + 1) * TICK):
+        if looking.aborts(candidate, stable, (tick + 1) * TICK, settled=tick not in warm):
             return tick + 1
     return None
 
@@ -120,7 +128,8 @@ def _is_high(experiment: Array, control: Array, confidence: float, fraction: flo
 
 RULES: dict[str, Rule] = {
     "Steersman": steersman(),
-    "Steersman, burst 20": steersman(20),
+    "Steersman, new stable": steersman(with_past=False),
+    "Steersman, no doubt": steersman(DEFAULTS.model_copy(update={"burst": 1, "outliers": 0, "warm_up": 0.0})),
     "Argo Rollouts, failureLimit 0": argo(0),
     "Argo Rollouts, failureLimit 3": argo(3),
     "Flagger, threshold 5": flagger(),

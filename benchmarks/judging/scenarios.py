@@ -17,6 +17,9 @@ WEIGHTS: Final = (10,) * 5 + (25,) * 5 + (50,) * 5
 """The candidate's weight in each minute."""
 TICKS: Final = MINUTES * 60 // TICK
 
+PAST: Final = 3600 // TICK
+"""Ticks of the hour before it."""
+
 Array = NDArray[numpy.float64]
 Rates = Callable[[numpy.random.Generator], tuple[Array, Array]]
 """Draws the shares of requests that fail, of candidate and stable in each tick."""
@@ -30,6 +33,8 @@ class Counts:
     candidate_failures: Array
     stable: Array
     stable_failures: Array
+    past: Array
+    """Stable's failures in each tick of the hour before."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,12 @@ class Scenario:
             self._failures(random, candidate, here),
             stable.astype(float),
             self._failures(random, stable, there),
+            self._past(numpy.random.default_rng(random.bit_generator.seed_seq.spawn(1)[0]), there[0]),
         )
+
+    def _past(self, random: numpy.random.Generator, rate: float) -> Array:
+        """Stable with all requests, failing as at the rollout's begin; from a source of its own, so that it changes nothing else."""
+        return self._failures(random, random.poisson(self.per_second * TICK, PAST), numpy.full(PAST, rate))
 
     def _failures(self, random: numpy.random.Generator, requests: NDArray[numpy.int64], rates: Array) -> Array:
         if self.burst == 1:

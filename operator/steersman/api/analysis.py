@@ -102,9 +102,15 @@ class SequentialJudge(ApiModel):
     is divided equally among the rollout's sequential metrics."""
     min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
-    burst: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """The most failures that one cause may bring in a look, such as a client's retries or a batch: so many count as one. Without it, causes
-    of many failures break the bound of false alarms; with a greater number than needed, regressions are found later."""
+    burst: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    """The most failures that one cause may bring in a look, such as a client's retries or a batch: so many count as one. Default: estimated from
+    stable's failures of the hour before the rollout and since. With a greater number than needed, regressions are found later."""
+    outliers: Annotated[int, Field(ge=0, le=10)] = 2
+    """How many looks may speak against the candidate for a reason of their own: what they say is lowered to what the next worst look
+    says. So a candidate is aborted at the third look at the earliest; with 0 at the second, and a burst may abort a good one."""
+    warm_up: Duration | None = None
+    """Failures in looks that begin within this time after a new weight do not abort by themselves, for processes may start slowly. Default: two
+    intervals, at most 30s."""
 
     @model_validator(mode="after")
     def _one_outcome(self) -> SequentialJudge:

@@ -104,15 +104,43 @@ class Measurement(ApiModel):
     message: str = ""
 
 
+class SpreadStatus(ApiModel):
+    """Stable's failures in successive intervals: squares / level estimates how many one cause brings (without the greatest squares)."""
+
+    squares: float = 0.0
+    """Half the squared differences of successive counts, summed."""
+    level: float = 0.0
+    """Means of two successive counts, summed."""
+    greatest: list[float] = []
+    """The two greatest of the squares."""
+    number: int = 0
+    """How many differences."""
+    latest: float | None = None
+    """The latest count."""
+
+
 class SequentialStatus(ApiModel):
     """Everything the sequential judge needs to go on after a restart, and to redo its decision by hand."""
 
     log_likelihood_ratios: list[float] = []
     """Natural logarithm per odds ratio of the mixture, summed over all looks."""
+    greatest_looks: list[list[float]] = []
+    """The greatest positive ones of single looks, the least first, for each odds ratio by itself: one more than `outliers`."""
+    unsettled: list[float] = []
+    """The positive ones of looks soon after a new weight, summed."""
+    burst: float = 1.0
+    """How many failures count as one now."""
+    spread: SpreadStatus | None = None
+    """What that is estimated from; None while stable's past was not looked at."""
     evidence: float = 1.0
-    """The mixture's likelihood ratio; the rollout is aborted when it exceeds 1/alpha (after a switch 2/alpha). Capped at 1e12."""
+    """The decisive likelihood ratio of the mixture: without the worst looks' excess, without those soon after a new weight, and before the
+    candidate's latest failures are confirmed, whichever is least. The rollout is aborted when it exceeds 1/alpha (after a switch
+    2/alpha). Capped at 1e12."""
     alpha: float | None = None
     """The part of the rollout's bound of false alarms (spec.analysis.alpha) that this metric may spend."""
+    detectable: float | None = None
+    """The smallest share of failures at which four of five candidates would have been found by now, with this one's requests so far. Absent
+    when not even one that fails always would."""
     candidate_requests: float = 0
     candidate_failures: float = 0
     stable_requests: float = 0

@@ -58,7 +58,10 @@ class MeasurementDesk:
     async def _run(self, key: Key, query: MetricQuery) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            result = QueryResult(query, await self._provider.query(query))
+            if query.over is None:
+                result = QueryResult(query, await self._provider.query(query))
+            else:
+                result = QueryResult(query, series=await self._provider.query_range(query))
         except MetricError as error:
             result = QueryResult(query, error=str(error))
         except Exception:

@@ -22,7 +22,9 @@ def context(
 
 
 def sequential_metric(**overrides: object) -> Metric:
-    judge = SequentialJudge(requests="requests_total", failures='requests_total{code=~"5.."}', alpha=0.01)
+    judge = SequentialJudge(
+        requests="requests_total", failures='requests_total{code=~"5.."}', alpha=0.01, burst=1, outliers=0, warm_up=0
+    )
     return Metric.model_validate({"name": "errors", "sequential": judge, **overrides})
 
 

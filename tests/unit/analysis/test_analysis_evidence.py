@@ -13,7 +13,7 @@ SHARES = st.floats(0.001, 0.999)
 
 @given(st.integers(0, 50), st.integers(0, 200), SHARES)
 def test_it_is_the_binomial_likelihood_ratio(hits: int, misses: int, share: float) -> None:
-    logs = evidence.update(evidence.start(), hits, hits + misses, share)
+    logs = evidence.look(hits, hits + misses, share)
     for odds, log in zip(evidence.ODDS, logs, strict=True):
         q = odds * share / (1 - share + odds * share)
         assert log == pytest.approx(hits * math.log(q / share) + misses * math.log((1 - q) / (1 - share)), abs=1e-6)
@@ -23,7 +23,7 @@ def test_it_is_the_binomial_likelihood_ratio(hits: int, misses: int, share: floa
 def test_its_mean_is_at_most_one_when_the_candidate_is_no_worse(trials: int, share: float, better: float) -> None:
     hits = range(trials + 1)
     probabilities = stats.binom.pmf(list(hits), trials, share * better)
-    ratios = [evidence.mixture(evidence.update(evidence.start(), k, trials, share)) for k in hits]
+    ratios = [evidence.mixture(evidence.look(k, trials, share)) for k in hits]
     assert math.fsum(p * ratio for p, ratio in zip(probabilities, ratios, strict=True)) <= 1 + 1e-6
 
 
@@ -33,30 +33,25 @@ def test_splitting_looks_changes_nothing_while_the_share_is_constant(
 ) -> None:
     logs = evidence.start()
     for hits, misses in looks:
-        logs = evidence.update(logs, hits, hits + misses, share)
+        logs = [log + each for log, each in zip(logs, evidence.look(hits, hits + misses, share), strict=True)]
     hits, misses = sum(h for h, _ in looks), sum(m for _, m in looks)
-    assert logs == pytest.approx(evidence.update(evidence.start(), hits, hits + misses, share), abs=1e-6)
+    assert logs == pytest.approx(evidence.look(hits, hits + misses, share), abs=1e-6)
 
 
 @given(st.floats(-10, 1e9), st.floats(-10, 1e9), st.floats(0, 1))
 def test_it_stays_finite_and_capped(hits: float, trials: float, share: float) -> None:
-    logs = evidence.update(evidence.start(), hits, trials, share)
+    logs = evidence.look(hits, trials, share)
     assert all(math.isfinite(log) for log in logs)
     assert 0 <= evidence.mixture(logs) <= evidence.CAP * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
 def test_a_share_of_nothing_or_all_tells_nothing(share: float) -> None:
-    logs = [0.5] * len(evidence.ODDS)
-    assert evidence.update(logs, 3, 9, share) == logs
+    assert evidence.look(3, 9, share) == evidence.start()
 
 
 def test_more_hits_than_trials_count_as_trials() -> None:
-    assert evidence.update(evidence.start(), 9, 3, 0.5) == evidence.update(evidence.start(), 3, 3, 0.5)
-
-
-def test_a_memory_of_other_alternatives_starts_anew() -> None:
-    assert evidence.update([7.0], 1, 2, 0.5) == evidence.update(evidence.start(), 1, 2, 0.5)
+    assert evidence.look(9, 3, 0.5) == evidence.look(3, 3, 0.5)
 
 
 def test_no_looks_are_evidence_of_one() -> None:

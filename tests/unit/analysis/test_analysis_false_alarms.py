@@ -12,10 +12,12 @@ from scipy import stats
 
 from steersman.api.analysis import SequentialJudge
 from steersman.api.status import MeasurementPhase
-from steersman.core.analysis.sequential import Counts, Span, judge_against_reference, judge_against_stable, start
+from steersman.core.analysis.sequential import judge_against_reference, judge_against_stable, start
+from steersman.core.analysis.weighing import Counts, Span
 
 ALPHA = 0.01
-SETTINGS = SequentialJudge(requests="x", failures="y", alpha=ALPHA)
+SETTINGS = SequentialJudge(requests="x", failures="y", alpha=ALPHA, burst=1, outliers=0)
+"""Without doubt: what the test itself promises."""
 PAST = 60
 """Seconds of stable's past before the baseline."""
 STEPS = ((4, 0.10), (120, 0.25), (240, 0.50))
@@ -152,7 +154,9 @@ def test_after_a_switch_equal_revisions_raise_at_most_alpha_false_alarms() -> No
         state = start().model_copy(update={"reference_requests": rate * 600.0, "reference_failures": float(reference)})
         requests = rng.poisson(rate * 15, 24)
         for requested, failed in zip(requests, rng.binomial(requests, fails), strict=True):
-            judgement = judge_against_reference(SETTINGS, state, Counts(float(requested), float(failed)))
+            judgement = judge_against_reference(
+                SETTINGS, state, Counts(float(requested), float(failed)), Span(15.0, 15.0)
+            )
             if judgement.phase is MeasurementPhase.FAIL:
                 alarms += 1
                 break

@@ -17,7 +17,7 @@ ENVOY = {"envoy_cluster_name": "{{namespace}}_{{revision}}_{{args.port}}"}
 
 
 def envoy(by: dict[str, str], port: str = "8080") -> BoundMetric:
-    judge = SequentialJudge(requests="envoy_rq_total", failures='envoy_rq_total{code="5"}', by=by)
+    judge = SequentialJudge(requests="envoy_rq_total", failures='envoy_rq_total{code="5"}', by=by, burst=1)
     template = AnalysisTemplateSpec(args=[Argument(name="port")], metrics=[Metric(name="errors", sequential=judge)])
     (made,) = bind([("envoy", template)], [Argument(name="port", value=port)], 15.0)
     return made

@@ -24,11 +24,12 @@ from steersman.api.status import AnalysisStage
 from steersman.api.status import MeasurementPhase as Phase
 from steersman.core.analysis import begin, due, evidence, weight_changed
 from steersman.core.analysis.model import BoundMetric, MetricQuery, Part, QueryResult
-from steersman.core.analysis.sequential import Counts, Span, judge_against_stable, start
+from steersman.core.analysis.sequential import judge_against_stable, start
+from steersman.core.analysis.weighing import Counts, Span
 
 METRICS = bound(sequential_metric())
-SETTINGS = SequentialJudge(requests="x", failures="y")
-POST = context(AnalysisStage.POST_PROMOTION, None)
+SETTINGS = SequentialJudge(requests="x", failures="y", burst=1, outliers=0)
+POST = context(AnalysisStage.POST_PROMOTION)
 
 
 def windows(metrics: tuple[BoundMetric, ...], status: object, at: float) -> set[str]:
@@ -52,7 +53,7 @@ def test_a_bad_candidate_fails_at_the_look_that_confirms_it() -> None:
     assert metric.phase is Phase.INCONCLUSIVE
     assert metric.message == (
         "candidate failed 6 of 60 requests (10 %), stable 0 of 540 requests (0 %); "
-        "suspected, stable's counts of the same time will confirm or clear it"
+        "suspected, stable's counts of the same time and the next looks will confirm or clear it"
     )
     metric = only(look(METRICS, status, START + 30, counts((60, 8), (540, 1))))
     assert metric.phase is Phase.FAIL
@@ -171,7 +172,9 @@ def test_negative_and_excessive_counts_are_clamped() -> None:
 
 
 SUCCESSES = bound(
-    sequential_metric(sequential=SequentialJudge(requests="x_count", successes='x_bucket{le="0.3"}', min_requests=10))
+    sequential_metric(
+        sequential=SequentialJudge(requests="x_count", successes='x_bucket{le="0.3"}', min_requests=10, burst=1)
+    )
 )
 
 

@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from steersman.api.analysis import SequentialJudge
 from steersman.api.status import MeasurementPhase, SequentialStatus
-from steersman.core.analysis import evidence
-from steersman.core.analysis.sequential import (
-    Counts,
-    Span,
-    judge_against_reference,
-    judge_against_stable,
-    start,
-    weigh,
-)
+from steersman.core.analysis.caution import Memory
+from steersman.core.analysis.sequential import judge_against_reference, judge_against_stable, start
+from steersman.core.analysis.weighing import Counts, Prudence, Span, weigh
 from steersman.core.foresight.draw import poisson
 
 SPAN = Span(15.0, 15.0)
@@ -28,9 +22,10 @@ FAILURES = st.integers(0, 50)
 
 @given(FAILURES, FAILURES, st.integers(1, 100))
 def test_so_many_failures_weigh_as_one(candidate: int, stable: int, burst: int) -> None:
-    single = weigh(evidence.start(), 1.0, Counts(1e4, candidate), Counts(9e4, stable), SPAN, 0.1)
-    many = weigh(evidence.start(), 1.0, Counts(1e4, candidate * burst), Counts(9e4, stable * burst), SPAN, 0.1, burst)
-    assert many.logs == pytest.approx(single.logs, abs=1e-9)
+    single = weigh(Memory(), 1.0, Counts(1e4, candidate), Counts(9e4, stable), SPAN, 0.1)
+    here, there = Counts(1e4, candidate * burst), Counts(9e4, stable * burst)
+    many = weigh(Memory(), 1.0, here, there, SPAN, 0.1, Prudence(size=float(burst)))
+    assert many.memory.logs == pytest.approx(single.memory.logs, abs=1e-9)
     assert many.decisive == pytest.approx(single.decisive)
 
 
@@ -40,16 +35,16 @@ def test_a_greater_burst_never_finds_sooner_what_is_certain(looks: list[tuple[in
     sizes = (1, 2, 10)
     totals = []
     for burst in sizes:
-        logs = evidence.start()
+        memory, prudence = Memory(), Prudence(size=float(burst))
         for candidate, stable in looks:
-            logs = weigh(logs, 1.0, Counts(1e4, candidate), Counts(9e4, stable), SPAN, 0.1, burst).logs
-        totals.append(max(1.0, evidence.mixture(logs)))
+            memory = weigh(memory, 1.0, Counts(1e4, candidate), Counts(9e4, stable), SPAN, 0.1, prudence).memory
+        totals.append(max(1.0, memory.total))
     assert totals == sorted(totals, reverse=True)
 
 
 def aborted(burst: int, size: int, rollouts: int = 400) -> float:
     """Share of rollouts of equal revisions, whose failures come in bursts of a size, that are aborted."""
-    settings = SequentialJudge(requests="r", failures="f", alpha=ALPHA, min_requests=0, burst=burst)
+    settings = SequentialJudge(requests="r", failures="f", alpha=ALPHA, min_requests=0, burst=burst, outliers=0)
     ended = 0
     for number in range(rollouts):
         draw, state = random.Random(number), start()
@@ -74,6 +69,6 @@ def test_after_a_switch_too() -> None:
     reference = SequentialStatus(reference_requests=10_000, reference_failures=40)
     phases = []
     for burst in (1, 20):
-        settings = SequentialJudge(requests="r", failures="f", burst=burst)
-        phases.append(judge_against_reference(settings, reference, Counts(1000.0, 40.0)).phase)
+        settings = SequentialJudge(requests="r", failures="f", burst=burst, outliers=0)
+        phases.append(judge_against_reference(settings, reference, Counts(1000.0, 40.0), SPAN).phase)
     assert phases == [MeasurementPhase.FAIL, MeasurementPhase.PASS], "two bursts of 20 say little"

@@ -9,12 +9,12 @@ import pytest
 
 from steersman.api.status import AnalysisStage, SequentialStatus
 from steersman.cli.view.explain import BAR, bound_of
-from steersman.core.analysis.evidence import ODDS, mixture, update
+from steersman.core.analysis.evidence import ODDS, look, mixture
 from unit.cli import samples
 from unit.cli.conftest import Run
 from unit.cli.in_memory import InMemoryClient
 
-LOGS = update([0.0] * len(ODDS), 12, 14, 0.1)
+LOGS = look(12, 14, 0.1)
 
 
 def judged(**changes: Any) -> dict[str, Any]:

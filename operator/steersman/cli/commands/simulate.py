@@ -80,10 +80,10 @@ def _forecast(asked: Asked) -> Forecast:
     judging = _judging(spec, manifests)
     steps = spec.strategy.canary.plan
     try:
-        course = timeline(steps, Looks(judging.interval, judging.min_requests), asked.per_second)
+        course = timeline(steps, Looks(judging.interval, judging.judge.min_requests), asked.per_second)
     except ValueError as error:
         raise UserError(f"{name}: {error}", "give it a step with setWeight below 100") from error
-    scenario = Scenario(course, asked.per_second, asked.stable, judging.interval, judging.alpha, judging.burst)
+    scenario = Scenario(course, asked.per_second, asked.stable, judging.interval, judging.alpha, judging.judge)
     return forecast(name, scenario, judging, asked.bad, trials_for(course, judging.interval), SEED)
 
 
@@ -122,8 +122,7 @@ def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judgin
         alpha=alphas[0],
         alpha_of_all=sum(alphas),
         metrics=len(sharing),
-        min_requests=first.judge.min_requests,
-        burst=first.judge.burst,
+        judge=first.judge,
         interval=first.interval,
         assumed=tuple(reference.name for reference in spec.analysis.templates if reference.name not in given),
     )

@@ -13,7 +13,7 @@ from steersman.api.status import (
     MetricStatus,
     SequentialStatus,
 )
-from steersman.core.analysis import sequential, threshold
+from steersman.core.analysis import bursts, sequential, threshold
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
     AnalysisContext,
@@ -26,6 +26,7 @@ from steersman.core.analysis.model import (
 )
 from steersman.core.analysis.schedule import baseline, counts_from, find, fresh, is_due, look_queries
 from steersman.core.analysis.verdict import verdict
+from steersman.core.analysis.weighing import Span, warm_up
 
 KEPT_MEASUREMENTS = 10
 
@@ -120,7 +121,7 @@ def _judge(
     bound: BoundMetric, metric: MetricStatus, context: AnalysisContext, results: Sequence[QueryResult], at: float
 ) -> Judgement:
     for result in results:
-        if result.error is not None:
+        if result.error is not None and result.query.over is None:
             return Judgement(MeasurementPhase.ERROR, f"the query failed: {result.error}", moves=False)
     if bound.metric.threshold is not None:
         return threshold.judge(bound.metric.threshold, results[0].samples)
@@ -143,21 +144,32 @@ def _judge_sequential(
     look = _parts(results, reference=False)
     here = sequential.row(bound, settings, context, context.candidate)
     there = sequential.row(bound, settings, context, context.stable)
+    if bursts.is_wanted(settings, state):
+        state = bursts.fold(state, [result for result in results if result.query.over is not None], there)
+    span = _span(bound, settings, metric, context, at)
     candidate = sequential.read_counts(look, here)
     if sequential.needs_reference(context):
         state = _with_reference(state, _parts(results, reference=True), there)
-        return sequential.judge_against_reference(settings, state, candidate)
+        return sequential.judge_against_reference(settings, state, candidate, span)
     stable = sequential.read_counts(look, there)
     if here.value(look[Part.REQUESTS]) is None and there.value(look[Part.REQUESTS]) is None:
         raise sequential.NoCountsError(
             f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
         )
-    span = sequential.Span(
-        window=at - counts_from(metric),
+    return sequential.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _span(
+    bound: BoundMetric, settings: SequentialJudge, metric: MetricStatus, context: AnalysisContext, at: float
+) -> Span:
+    begins = counts_from(metric)
+    reached = context.weight_reached_at
+    return Span(
+        window=at - begins,
         interval=bound.interval,
         unpaired=metric.last_look_at is None and bool(bound.metric.initial_delay),
+        settled=reached is not None and begins >= reached + warm_up(settings, bound.interval),
     )
-    return sequential.judge_against_stable(settings, state, candidate, stable, span)
 
 
 def _with_reference(
@@ -170,4 +182,8 @@ def _with_reference(
 
 
 def _parts(results: Sequence[QueryResult], *, reference: bool) -> dict[Part, tuple[Sample, ...]]:
-    return {result.query.part: result.samples for result in results if result.query.reference is reference}
+    return {
+        result.query.part: result.samples
+        for result in results
+        if result.query.reference is reference and result.query.over is None
+    }

@@ -33,21 +33,16 @@ def start() -> list[float]:
     return [0.0] * len(ODDS)
 
 
-def update(logs: Sequence[float], hits: float, trials: float, share: float) -> list[float]:
-    """Logarithms per alternative after `hits` of `trials` where each is a hit with probability at most `share`.
+def look(hits: float, trials: float, share: float) -> list[float]:
+    """Logarithms per alternative of `hits` of `trials` where each is a hit with probability at most `share`.
 
-    Counts are clamped to 0 <= hits <= trials. A share of 0 or 1 tells nothing and changes nothing.
+    Counts are clamped to 0 <= hits <= trials. A share of 0 or 1 tells nothing.
     """
-    if len(logs) != len(ODDS):
-        logs = start()
     if not 0.0 < share < 1.0:
-        return list(logs)
+        return start()
     trials = max(0.0, trials)
     hits = min(max(0.0, hits), trials)
-    return [
-        log + hits * math.log(odds) - trials * math.log1p((odds - 1.0) * share)
-        for log, odds in zip(logs, ODDS, strict=True)
-    ]
+    return [hits * math.log(odds) - trials * math.log1p((odds - 1.0) * share) for odds in ODDS]
 
 
 def mixture(logs: Sequence[float]) -> float:

@@ -130,6 +130,16 @@ def check_selector(text: str) -> str:
     return stripped
 
 
+def narrowed(selector: str, labels: Mapping[str, str]) -> str:
+    """A plain selector (check_selector) that matches these labels' values, too."""
+    if not labels:
+        return selector
+    matchers = ", ".join(f'{label}="{quote(value)}"' for label, value in sorted(labels.items()))
+    name, brace, rest = selector.partition("{")
+    inside = rest.rstrip().removesuffix("}").strip().rstrip(",") if brace else ""
+    return f"{name.strip()}{{{inside}, {matchers}}}" if inside else f"{name.strip()}{{{matchers}}}"
+
+
 def count_since(selector: str, window: int, by: Iterable[str] = (NAMESPACE_LABEL, REVISION_LABEL)) -> str:
     """Exact increments of counters in the last `window` seconds, summed by these labels.
 

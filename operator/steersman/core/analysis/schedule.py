@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from steersman.api.status import AnalysisStatus, MetricStatus
-from steersman.core.analysis import sequential, threshold
+from steersman.core.analysis import bursts, sequential, threshold
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery
 
 SETTLE_SECONDS = 2.0
@@ -69,6 +69,8 @@ def look_queries(
         return ()
     look = sequential.queries(bound, settings, at - counts_from(metric), at)
     state = metric.sequential
+    if bursts.is_wanted(settings, state):
+        look += bursts.queries(bound, settings, context, first_look_at)
     if sequential.needs_reference(context) and (state is None or state.reference_requests is None):
         window = sequential.REFERENCE_SECONDS
         return look + sequential.queries(bound, settings, window, first_look_at, reference=True)

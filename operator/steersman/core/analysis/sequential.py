@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steersman.api.analysis import SequentialJudge
-from steersman.api.status import AnalysisStage, MeasurementPhase, SequentialStatus
-from steersman.core.analysis import evidence
+from steersman.api.status import AnalysisStage, MeasurementPhase, SequentialStatus, SpreadStatus
+from steersman.core.analysis import evidence, power
+from steersman.core.analysis.caution import Memory
+from steersman.core.analysis.dispersion import Spread
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
     AnalysisContext,
@@ -23,23 +25,13 @@ from steersman.core.analysis.model import (
     Part,
     Sample,
 )
-from steersman.core.analysis.promql import check_selector, count_since, fill, render
+from steersman.core.analysis.promql import check_selector, count_since, fill, narrowed, render
 from steersman.core.analysis.proportion import upper_bound
 from steersman.core.analysis.source import source
+from steersman.core.analysis.weighing import Counts, Prudence, Span, Weighed, share_of, weigh, weigh_alone
 
 REFERENCE_SECONDS = 600
 """How much of stable's past is the baseline when it has no traffic of its own any more."""
-
-PATIENCE_SECONDS = 60
-"""How long a look is held open for a side without requests: the longest usual scrape interval."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """One revision's requests in a span of time."""
-
-    requests: float = 0.0
-    failures: float = 0.0
 
 
 class NoCountsError(Exception):
@@ -81,10 +73,14 @@ class Row:
     revision: str
     labels: Mapping[str, str]
 
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is one of them."""
+        return all(labels.get(label) == value for label, value in self.labels.items())
+
     def value(self, samples: Sequence[Sample]) -> float | None:
         """Its value; None without such a series. Raises NoCountsError when it is no finite number."""
         for sample in samples:
-            if all(sample.labels.get(label) == value for label, value in self.labels.items()):
+            if self.has(sample.labels):
                 if not math.isfinite(sample.value):
                     raise NoCountsError(f"a count of {self.revision} is {sample.value}")
                 return max(0.0, sample.value)
@@ -107,15 +103,22 @@ def needs_reference(context: AnalysisContext) -> bool:
 
 
 def queries(
-    bound: BoundMetric, settings: SequentialJudge, window: float, at: float, *, reference: bool = False
+    bound: BoundMetric,
+    settings: SequentialJudge,
+    window: float,
+    at: float,
+    *,
+    reference: bool = False,
+    of: Row | None = None,
 ) -> tuple[MetricQuery, ...]:
-    """Both counts of a look over its window (seconds), for all revisions at once."""
+    """Both counts of a look over its window (seconds), for all revisions at once or of one."""
+    labels = of.labels if of is not None else {}
     return tuple(
         MetricQuery(
             metric=bound.name,
             part=part,
             source=source(bound.metric),
-            text=count_since(_rendered(selector, bound.args), int(window), settings.by),
+            text=count_since(narrowed(_rendered(selector, bound.args), labels), int(window), settings.by),
             at=at,
             reference=reference,
         )
@@ -149,68 +152,93 @@ def judge_against_stable(
     """One look at candidate and stable under traffic at the same time."""
     threshold = 1.0 / settings.alpha
     seen = _add(settings, state, candidate, stable)
-    before = state.log_likelihood_ratios or evidence.start()
-    overall = _share(seen.candidate_requests, seen.stable_requests)
-    weighed = weigh(before, state.evidence, candidate, stable, span, overall, settings.burst)
-    decisive = weighed.decisive
-    shown = seen.model_copy(update={"log_likelihood_ratios": weighed.logs, "evidence": decisive})
-    kept = state.model_copy(update={"evidence": decisive}) if weighed.held else shown
+    prudence = _prudence(settings, state)
+    overall = share_of(
+        Counts(seen.candidate_requests, seen.candidate_failures), Counts(seen.stable_requests, seen.stable_failures)
+    )
+    weighed = weigh(_memory(state), state.evidence, candidate, stable, span, overall, prudence)
+    beside = Counts(seen.stable_requests, seen.stable_failures)
+    least = power.detectable(seen.candidate_requests, beside, settings.alpha, prudence.size)
+    shown = _remember(settings, seen, weighed, _grown(state, stable, span), least)
+    kept = state.model_copy(update={"evidence": weighed.decisive}) if weighed.held else shown
     text = describe(shown)
+    suspected = "stable's counts of the same time and the next looks will confirm or clear it"
+    judgement = _verdict(weighed, threshold, text, suspected) or _enough(settings, shown)
+    judgement = judgement or _pass(text, weighed.decisive, threshold)
+    return Judgement(judgement.phase, judgement.message, weighed.decisive, moves=not weighed.held, sequential=kept)
+
+
+def _verdict(weighed: Weighed, threshold: float, text: str, suspected: str) -> Judgement | None:
+    decisive = weighed.decisive
     if decisive > threshold:
-        judgement = Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(decisive)} > {_number(threshold)}")
-    elif weighed.suspicion > threshold:
-        judgement = _inconclusive(f"{text}; suspected, stable's counts of the same time will confirm or clear it")
-    else:
-        judgement = _enough(settings, shown) or _pass(text, decisive, threshold)
-    return Judgement(judgement.phase, judgement.message, decisive, moves=not weighed.held, sequential=kept)
+        return Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(decisive)} > {_number(threshold)}")
+    if weighed.suspicion > threshold:
+        return _inconclusive(f"{text}; suspected, {suspected}")
+    return None
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """What one look at both sides comes to."""
-
-    logs: list[float]
-    """Logarithms of the likelihood ratios with this look's counts."""
-    decisive: float
-    """The evidence that may abort: without those failures of the candidate that stable's next counts may still explain."""
-    suspicion: float
-    """The evidence with them."""
-    held: bool
-    """A side had no requests: the look is held open, so that the next one covers both."""
+def _memory(state: SequentialStatus) -> Memory:
+    start = evidence.start()
+    known = len(state.log_likelihood_ratios) == len(start)
+    return Memory(
+        list(state.log_likelihood_ratios) if known else start,
+        [list(look) for look in state.greatest_looks if len(look) == len(start)],
+        list(state.unsettled) if len(state.unsettled) == len(start) else start,
+    )
 
 
-def weigh(
-    before: Sequence[float],
-    decided: float,
-    candidate: Counts,
-    stable: Counts,
-    span: Span,
-    overall: float,
-    burst: int = 1,
-) -> Weighed:
-    """Weigh one look's counts.
-
-    `before` are the logarithms and `decided` the decisive evidence so far; `overall` is the candidate's share of all requests
-    seen, for a look that shows those of one side only. `burst` failures count as one: where a cause brings s of them, its likelihood
-    ratio enters with the power s / burst, whose mean is at most 1 up to s = burst (Jensen's inequality).
-    """
-    here, there = candidate.failures / burst, stable.failures / burst
-    both = candidate.requests > 0 and stable.requests > 0
-    held = not both and span.window < max(PATIENCE_SECONDS, span.interval)
-    share = _share(candidate.requests, stable.requests) if both else overall
-    confirmed = evidence.update(before, 0.0, there, share)
-    if not both:
-        after = list(before)
-    elif span.unpaired:
-        after = confirmed
-    else:
-        after = evidence.update(before, here, here + there, share)
-    caught_up = stable.requests > 0 or not held
-    decisive = evidence.mixture(confirmed) if caught_up else decided
-    return Weighed(after, decisive, max(evidence.mixture(after), decisive), held)
+def _prudence(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
+    """With the size of bursts as it was known before the look."""
+    if settings.burst is not None:
+        return Prudence(settings.outliers, float(settings.burst))
+    return Prudence(settings.outliers, _spread(state.spread).size)
 
 
-def judge_against_reference(settings: SequentialJudge, state: SequentialStatus, candidate: Counts) -> Judgement:
+def _spread(status: SpreadStatus | None) -> Spread:
+    if status is None:
+        return Spread()
+    return Spread(status.squares, status.level, tuple(status.greatest), status.number, status.latest)
+
+
+def with_past(state: SequentialStatus, spread: Spread) -> SequentialStatus:
+    """The judge's memory with stable's failures before the rollout."""
+    return state.model_copy(update={"spread": _shown(spread)})
+
+
+def _shown(spread: Spread) -> SpreadStatus:
+    return SpreadStatus(
+        squares=spread.squares,
+        level=spread.level,
+        greatest=list(spread.greatest),
+        number=spread.number,
+        latest=spread.latest,
+    )
+
+
+def _grown(state: SequentialStatus, stable: Counts, span: Span) -> Spread:
+    """What is known of stable's bursts for the next look: counts of intervals of one length only can be compared."""
+    spread = _spread(state.spread)
+    return spread.add(stable.failures) if span.window == span.interval and stable.requests > 0 else spread.skip()
+
+
+def _remember(
+    settings: SequentialJudge, seen: SequentialStatus, weighed: Weighed, spread: Spread, least: float | None
+) -> SequentialStatus:
+    grown = seen.model_copy(update={"spread": _shown(spread), "detectable": least})
+    return grown.model_copy(
+        update={
+            "log_likelihood_ratios": weighed.memory.logs,
+            "greatest_looks": weighed.memory.greatest,
+            "unsettled": weighed.memory.unsettled,
+            "evidence": weighed.decisive,
+            "burst": _prudence(settings, grown).size,
+        }
+    )
+
+
+def judge_against_reference(
+    settings: SequentialJudge, state: SequentialStatus, candidate: Counts, span: Span
+) -> Judgement:
     """One look at the candidate alone, against the highest failure rate that stable may have had before the switch.
 
     Half of alpha is spent on that rate's confidence bound, half on the test, whose threshold so is 2/alpha.
@@ -224,30 +252,15 @@ def judge_against_reference(settings: SequentialJudge, state: SequentialStatus, 
             f"needed as a baseline in the {REFERENCE_SECONDS // 60} minutes before the switch"
         )
         return Judgement(MeasurementPhase.INCONCLUSIVE, message, state.evidence, sequential=seen)
-    burst = settings.burst
-    highest = upper_bound(failures / burst, requests / burst, settings.alpha / 2.0)
-    before = state.log_likelihood_ratios or evidence.start()
-    after = evidence.update(before, candidate.failures / burst, candidate.requests / burst, highest)
-    value = evidence.mixture(after)
-    seen = seen.model_copy(update={"log_likelihood_ratios": after, "evidence": value})
-    text = f"{describe(seen)} before the switch (at most {_percent(highest)})"
-    if value > threshold:
-        judgement = Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(value)} > {_number(threshold)}")
-    else:
-        judgement = _enough(settings, seen, against_stable=False) or _pass(text, value, threshold)
-    return Judgement(judgement.phase, judgement.message, value, sequential=seen)
-
-
-@dataclass(frozen=True)
-class Span:
-    """The time that a look covers."""
-
-    window: float
-    """Seconds since the latest look whose counts were taken."""
-    interval: float
-    """Seconds between looks."""
-    unpaired: bool = False
-    """The first look after an initial delay: the candidate's failures may be older than stable's, so they do not count."""
+    prudence = _prudence(settings, state)
+    highest = upper_bound(failures / prudence.size, requests / prudence.size, settings.alpha / 2.0)
+    weighed = weigh_alone(_memory(state), candidate, highest, span, prudence)
+    least = power.detectable_alone(seen.candidate_requests, highest, settings.alpha / 2.0, prudence.size)
+    shown = _remember(settings, seen, weighed, _spread(state.spread), least)
+    text = f"{describe(shown)} before the switch (at most {_percent(highest)})"
+    judgement = _verdict(weighed, threshold, text, "the next looks will confirm or clear it")
+    judgement = judgement or _enough(settings, shown, against_stable=False) or _pass(text, weighed.decisive, threshold)
+    return Judgement(judgement.phase, judgement.message, weighed.decisive, sequential=shown)
 
 
 def _add(settings: SequentialJudge, state: SequentialStatus, candidate: Counts, stable: Counts) -> SequentialStatus:
@@ -261,10 +274,6 @@ def _add(settings: SequentialJudge, state: SequentialStatus, candidate: Counts, 
             "requests_since_weight": state.requests_since_weight + candidate.requests,
         }
     )
-
-
-def _share(candidate: float, stable: float) -> float:
-    return candidate / (candidate + stable) if candidate + stable > 0 else 0.0
 
 
 def _enough(settings: SequentialJudge, state: SequentialStatus, *, against_stable: bool = True) -> Judgement | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from steersman.api.analysis import SequentialJudge
 from steersman.core.foresight.trials import Outlook, Scenario, outlook, smallest_seen
 
 POWERS: Final = (0.8, 0.95)
@@ -28,8 +29,7 @@ class Judging:
     """The bound of all the rollout's sequential metrics together."""
     metrics: int
     """How many share it."""
-    min_requests: int
-    burst: int
+    judge: SequentialJudge
     interval: float
     assumed: tuple[str, ...]
     """Templates that were not given and are taken for the sequential judge with its defaults."""

@@ -43,6 +43,10 @@ class Timeline:
         """From the candidate's first weight to all traffic."""
         return self.stretches[-1].ends if self.stretches else 0.0
 
+    def is_settled(self, at: float, warm_up: float) -> bool:
+        """Whether a moment lies at least `warm_up` seconds after the latest new weight."""
+        return any(stretch.begins + warm_up <= at < stretch.ends for stretch in self.stretches)
+
     def requests(self, begins: float, ends: float, per_second: float) -> tuple[float, float]:
         """Requests of candidate and stable between two moments, as expected."""
         candidate = sum(

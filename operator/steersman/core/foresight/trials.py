@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from steersman.api.analysis import SequentialJudge
 from steersman.core.analysis.schedule import SETTLE_SECONDS
-from steersman.core.analysis.sequential import Counts
+from steersman.core.analysis.weighing import Counts, warm_up
 from steersman.core.foresight.draw import binomial, poisson
 from steersman.core.foresight.looking import Looking
 from steersman.core.foresight.timeline import Timeline
 
 AFTER_LOOK: Final = SETTLE_SECONDS + 0.5
 """Seconds from a look to a route that carries 0 %: the wait for the scrape, the query and the write."""
+
+
+_JUDGE: Final = SequentialJudge(requests="requests", failures="failures")
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Scenario:
     """Seconds between looks."""
     alpha: float
     """The judge's bound of false alarms."""
-    burst: int = 1
-    """Failures that count as one; those that are played come one by one all the same."""
+    judge: SequentialJudge = _JUDGE
+    """Its settings, less alpha; failures that are played come one by one whatever its burst is."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Outlook:
 
 def play(scenario: Scenario, rate: float, random: Random) -> Trial:
     """One rollout of a candidate that fails this share of its requests."""
-    looking = Looking(scenario.interval, scenario.alpha, scenario.burst)
+    looking = Looking(scenario.interval, scenario.alpha, scenario.judge)
     failed = 0
     # A look whose answer comes after the promotion aborts nothing any more.
     looks = math.floor((scenario.timeline.seconds - SETTLE_SECONDS) / scenario.interval)
@@ -72,7 +76,8 @@ def play(scenario: Scenario, rate: float, random: Random) -> Trial:
         expected = scenario.timeline.requests(ends - scenario.interval, ends, scenario.per_second)
         candidate, stable = _counts(random, expected[0], rate), _counts(random, expected[1], scenario.stable)
         failed += int(candidate.failures)
-        if looking.aborts(candidate, stable, ends):
+        settled = scenario.timeline.is_settled(ends - scenario.interval, warm_up(scenario.judge, scenario.interval))
+        if looking.aborts(candidate, stable, ends, settled=settled):
             return Trial(ends + AFTER_LOOK, failed + _failures(scenario, rate, ends, ends + AFTER_LOOK, random))
     return Trial(None, failed + _failures(scenario, rate, looks * scenario.interval, scenario.timeline.seconds, random))
 
