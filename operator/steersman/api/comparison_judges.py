@@ -126,8 +126,9 @@ class MannWhitneyJudge(ApiModel):
     """Time between the values."""
     lookback: Duration | None = None
     """Only the latest values, of so long; default all since the start, at most 1000."""
-    min_points: Annotated[int, Field(ge=2, le=1000)] = 10
-    """Values that each side needs; with fewer the look is Inconclusive. Below 5 on both sides no difference is significant at 98 %."""
+    min_points: Annotated[int, Field(ge=2, le=1000)] = 5
+    """Values that each side needs; with fewer the look is Inconclusive. At 98 % five against five is the least with which any difference
+    is significant; 50 make a good comparison."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.98
     """Of the interval."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.25

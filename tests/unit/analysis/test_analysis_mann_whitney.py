@@ -38,7 +38,7 @@ NOTHING: Wave = lambda n: None  # noqa: E731
 
 
 def judge(**fields: Any) -> dict[str, Any]:
-    return {"query": QUERY, "step": "15s", **fields}
+    return {"query": QUERY, "step": "15s", "minPoints": 10, **fields}
 
 
 def metric(name: str = "latency", judged: dict[str, Any] | None = None, **fields: Any) -> Metric:
