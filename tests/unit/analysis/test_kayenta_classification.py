@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -277,3 +278,26 @@ def test_weights_sum_to_100_and_scores_lie_between_0_and_100(
         return
     assert 0.0 <= found.value <= 100.0
     assert sum(group.weight for group in found.groups) == pytest.approx(100.0)
+
+
+def test_repeated_looks_at_values_that_hang_together_raise_false_alarms() -> None:
+    """Documented, not wanted: the confidence is that of one look at independent values."""
+
+    def failed(correlation: float, rollouts: int = 60) -> float:
+        found = 0
+        for seed in range(rollouts):
+            random = Random(seed)
+            sides = [_gauge(random, correlation) for _ in range(2)]
+            looks = (classify(MannWhitneyJudge(query="x"), *(side[:n] for side in sides)) for n in range(5, 31))
+            found += any(look.classification is not Kind.PASS for look in looks)
+        return found / rollouts
+
+    assert failed(0.0) <= 0.1
+    assert failed(0.7) >= 0.25
+
+
+def _gauge(random: Random, correlation: float) -> list[float]:
+    values, noise = [random.gauss(0.0, 1.0)], math.sqrt(1.0 - correlation**2)
+    for _ in range(29):
+        values.append(correlation * values[-1] + noise * random.gauss(0.0, 1.0))
+    return [100.0 + 10.0 * value for value in values]
