@@ -307,6 +307,11 @@ BAD = {
         template(mannWhitney={"query": "x", "direction": "up"}),
         "Unsupported value",
     ),
+    "lookback that is too short": (
+        "AnalysisTemplate",
+        template(mannWhitney={"query": "x", "lookback": "4m"}),
+        "the lookback must hold minPoints steps",
+    ),
     "confidence of all": ("AnalysisTemplate", template(mannWhitney={"query": "x", "confidence": 1}), "less than 1"),
     "scoring of nothing": (
         "AnalysisTemplate",

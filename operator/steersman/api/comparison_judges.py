@@ -118,6 +118,18 @@ class MannWhitneyJudge(ApiModel):
     allowed for: the more often it looks, the more often it fails a version that is as good as stable.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(self.lookback) || duration(self.lookback).getMilliseconds() >= "
+                    "duration(self.step).getMilliseconds() * self.minPoints",
+                    "message": "the lookback must hold minPoints steps",
+                }
+            ]
+        }
+    )
+
     query: Annotated[str, Field(min_length=1, max_length=8192)]
     """Asked over time, with {{revision}} the candidate's name and stable's; must give one series at most. Placeholders besides:
     {{namespace}}, {{deployment}}, {{args.x}} inside double-quoted strings; {{window}} (the step) as a duration. After a blue-green
@@ -125,7 +137,7 @@ class MannWhitneyJudge(ApiModel):
     step: Interval = 60.0
     """Time between the values."""
     lookback: Duration | None = None
-    """Only the latest values, of so long; default all since the start, at most 1000."""
+    """Only the latest values, of so long, which must be minPoints steps at least; default all since the start, at most 1000."""
     min_points: Annotated[int, Field(ge=2, le=1000)] = 5
     """Values that each side needs; with fewer the look is Inconclusive. At 98 % five against five is the least with which any difference
     is significant; 50 make a good comparison."""
@@ -143,6 +155,12 @@ class MannWhitneyJudge(ApiModel):
     """No values of a side are a failure of the metric; otherwise they are no evidence."""
     group: Annotated[str, Field(pattern=DNS_LABEL, max_length=63)] = UNGROUPED
     """The group in the template's scoring."""
+
+    @model_validator(mode="after")
+    def _reach(self) -> MannWhitneyJudge:
+        if self.lookback is not None and self.lookback < self.step * self.min_points:
+            raise ValueError("the lookback must hold minPoints steps")
+        return self
 
 
 class ScoringGroup(ApiModel):
