@@ -1,4 +1,5 @@
-"""The rules: Steersman's own judge, and Argo Rollouts, Flagger and Kayenta restated from their documentation and sources.
+"""The rules: Steersman's own judge, Kayenta's as the operator has it, and Argo Rollouts and Flagger restated from their
+documentation.
 
 Each takes one rollout's counts and says after how many ticks it ends it, or None. All see the same counts at the same weights; that Flagger
 does not raise the weight after a failed check is left out.
@@ -10,10 +11,13 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy
-from scipy import stats
 
 from benchmarks.judging.scenarios import TICK, TICKS, WEIGHTS, Array, Counts
 from steersman.api.analysis import SequentialJudge
+from steersman.api.comparison_judges import Direction, MannWhitneyJudge
+from steersman.api.judgement_status import Classification
+from steersman.core.analysis.kayenta.classify import classify
+from steersman.core.analysis.kayenta.preprocessing import prepared
 from steersman.core.analysis.weighing import Counts as Seen
 from steersman.core.analysis.weighing import warm_up
 from steersman.core.foresight.looking import Looking
@@ -78,52 +82,31 @@ def _success(counts: Counts, end: int) -> float:
     return float(1.0 - counts.candidate_failures[end - MINUTE : end].sum() / requests) if requests else float("nan")
 
 
-def kayenta(every: int = 5, confidence: float = 0.98, fraction: float = 0.25) -> Rule:
+def kayenta(every: int = 5) -> Rule:
     """Kayenta's NetflixACAJudge: error rates a minute, candidate against stable, all so far, judged every five minutes.
 
-    The metric is High when the confidence interval of the Hodges-Lehmann shift lies above a quarter of the estimate
-    (MannWhitneyClassifier); one metric makes the score 0. The interval is that of R's wilcox.test without ties.
+    This is the operator's own mannWhitney judge, with its defaults; one metric makes the score 0.
     """
+    settings = MannWhitneyJudge(query="errors", direction=Direction.INCREASE)
 
     def rule(counts: Counts) -> int | None:
         here = _rates(counts.candidate_failures, counts.candidate)
         there = _rates(counts.stable_failures, counts.stable)
         for minutes in range(every, len(here) + 1, every):
-            if _is_high(_kept(here[:minutes]), _kept(there[:minutes]), confidence, fraction):
+            sides = (prepared(side[:minutes], settings.nan_strategy, settings.outliers) for side in (here, there))
+            if classify(settings, *sides).classification is Classification.HIGH:
                 return minutes * MINUTE
         return None
 
     return rule
 
 
-def _rates(failures: Array, requests: Array) -> Array:
+def _rates(failures: Array, requests: Array) -> list[float]:
+    """In percent: Kayenta's interval is exact to 1e-4 of the unit, which would be much of a share."""
     of_minutes = requests.reshape(-1, MINUTE).sum(axis=1)
     with numpy.errstate(invalid="ignore", divide="ignore"):
-        return failures.reshape(-1, MINUTE).sum(axis=1) / of_minutes
-
-
-def _kept(values: Array) -> Array:
-    """Without NaN and outliers: IQRDetector(factor = 3, reduceSensitivity = true)."""
-    values = values[numpy.isfinite(values)]
-    if len(values) < 2:
-        return values
-    low, high = numpy.percentile(values, (25, 75))
-    reach = 3.0 * (high - low)
-    return values[
-        (values >= min(low - reach, numpy.percentile(values, 1)))
-        & (values <= max(high + reach, numpy.percentile(values, 99)))
-    ]
-
-
-def _is_high(experiment: Array, control: Array, confidence: float, fraction: float) -> bool:
-    if not len(experiment) or not len(control) or numpy.array_equal(experiment, control):
-        return False
-    shift = numpy.sort(numpy.subtract.outer(experiment, control).ravel())
-    deviation = numpy.sqrt(len(experiment) * len(control) * (len(experiment) + len(control) + 1) / 12.0)
-    # The normal approximation of the rank below which the lower bound lies.
-    rank = int(numpy.round(len(shift) / 2.0 - stats.norm.ppf(0.5 + confidence / 2.0) * deviation))
-    lower = shift[max(rank, 1) - 1]
-    return bool(lower > fraction * abs(numpy.median(shift)))
+        shares = failures.reshape(-1, MINUTE).sum(axis=1) / of_minutes
+    return [100.0 * float(share) for share in shares]
 
 
 RULES: dict[str, Rule] = {

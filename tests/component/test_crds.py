@@ -46,6 +46,20 @@ def template(**metric):
 
 
 SEQUENTIAL = {"requests": "requests_total", "failures": "failures_total"}
+MANN_WHITNEY = {
+    "query": "x",
+    "step": "15s",
+    "lookback": "1h",
+    "minPoints": 20,
+    "direction": "increase",
+    "nanStrategy": "replace",
+    "outliers": {"strategy": "remove", "factor": 1.5},
+    "effectSize": {"measure": "cles", "allowedIncrease": 0.6, "criticalIncrease": 0.9},
+    "critical": True,
+    "mustHaveData": True,
+    "group": "latency",
+}
+SCORING = {"pass": 90, "marginal": 60, "groups": [{"name": "latency", "weight": 100}]}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
@@ -74,6 +88,12 @@ GOOD = [
     ("ClusterServingRuntime", {"template": {"spec": {}}}),
     ("AnalysisTemplate", template(sequential=SEQUENTIAL)),
     ("ClusterAnalysisTemplate", template(threshold={"query": "up", "min": 1, "max": 1.5})),
+    ("AnalysisTemplate", template(comparison={"query": "x", "maxRatio": 1.5, "maxIncrease": 0})),
+    (
+        "AnalysisTemplate",
+        {**template(mannWhitney={"query": "x"}), "scoring": {"groups": [{"name": "ungrouped", "weight": 60}]}},
+    ),
+    ("AnalysisTemplate", {**template(mannWhitney=MANN_WHITNEY), "scoring": SCORING}),
 ]
 
 
@@ -270,6 +290,51 @@ BAD = {
         "AnalysisTemplate",
         template(sequential={**SEQUENTIAL, "burst": 0}),
         "greater than or equal to 1",
+    ),
+    "two new judges": (
+        "AnalysisTemplate",
+        template(comparison={"query": "x", "maxRatio": 2}, mannWhitney={"query": "x"}),
+        "give exactly one judge",
+    ),
+    "comparison without bounds": ("AnalysisTemplate", template(comparison={"query": "x"}), "a comparison needs"),
+    "comparison upside down": (
+        "AnalysisTemplate",
+        template(comparison={"query": "x", "minRatio": 2, "maxRatio": 1}),
+        "minRatio must not be above maxRatio",
+    ),
+    "unknown direction": (
+        "AnalysisTemplate",
+        template(mannWhitney={"query": "x", "direction": "up"}),
+        "Unsupported value",
+    ),
+    "lookback that is too short": (
+        "AnalysisTemplate",
+        template(mannWhitney={"query": "x", "lookback": "4m"}),
+        "the lookback must hold minPoints steps",
+    ),
+    "confidence of all": ("AnalysisTemplate", template(mannWhitney={"query": "x", "confidence": 1}), "less than 1"),
+    "scoring of nothing": (
+        "AnalysisTemplate",
+        {**template(threshold={"query": "up", "min": 1}), "scoring": {"pass": 90}},
+        "a scoring needs a mannWhitney metric",
+    ),
+    "scoring of a group that is not there": (
+        "AnalysisTemplate",
+        {**template(mannWhitney={"query": "x"}), "scoring": SCORING},
+        "is not the group of any mannWhitney metric",
+    ),
+    "weights above 100": (
+        "AnalysisTemplate",
+        {
+            **template(mannWhitney=MANN_WHITNEY),
+            "scoring": {"groups": [{"name": "latency", "weight": 60}, {"name": "x", "weight": 60}]},
+        },
+        "the groups' weights must not exceed 100",
+    ),
+    "marginal above pass": (
+        "AnalysisTemplate",
+        {**template(mannWhitney={"query": "x"}), "scoring": {"pass": 60}},
+        "marginal must not be above pass",
     ),
     "alpha zero": ("AnalysisTemplate", template(sequential={**SEQUENTIAL, "alpha": 0}), "greater than 0"),
     "no metrics": ("AnalysisTemplate", {"metrics": []}, "at least 1 items"),

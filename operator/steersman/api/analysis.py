@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
+from steersman.api.comparison_judges import UNGROUPED, ComparisonJudge, MannWhitneyJudge, Scoring
 from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 
@@ -128,8 +129,9 @@ class Metric(ApiModel):
         json_schema_extra={
             "x-kubernetes-validations": [
                 {
-                    "rule": "has(self.threshold) != has(self.sequential)",
-                    "message": "give exactly one judge: threshold or sequential",
+                    "rule": "[has(self.threshold), has(self.sequential), has(self.comparison), has(self.mannWhitney)]"
+                    ".exists_one(given, given)",
+                    "message": "give exactly one judge: threshold, sequential, comparison or mannWhitney",
                 }
             ]
         }
@@ -139,12 +141,14 @@ class Metric(ApiModel):
     prometheus: PrometheusProvider = PrometheusProvider()
     threshold: ThresholdJudge | None = None
     sequential: SequentialJudge | None = None
+    comparison: ComparisonJudge | None = None
+    mann_whitney: MannWhitneyJudge | None = None
     interval: Interval | None = None
     """Time between measurements; default: the analysis' interval."""
     initial_delay: Duration | None = None
     """Time from the first weight above zero to the first measurement; default none."""
     failure_limit: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Failed threshold measurements that are tolerated before the analysis fails."""
+    """Failed measurements that are tolerated before the analysis fails; of the sequential judge and of critical failures none are."""
     count: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Passing measurements that a pre- or post-promotion analysis needs; background analysis ignores it."""
     dry_run: bool = False
@@ -152,16 +156,46 @@ class Metric(ApiModel):
 
     @model_validator(mode="after")
     def _one_judge(self) -> Metric:
-        if (self.threshold is None) == (self.sequential is None):
-            raise ValueError("give exactly one judge: threshold or sequential")
+        judges = (self.threshold, self.sequential, self.comparison, self.mann_whitney)
+        if sum(judge is not None for judge in judges) != 1:
+            raise ValueError("give exactly one judge: threshold, sequential, comparison or mannWhitney")
         return self
 
 
 class AnalysisTemplateSpec(ApiModel):
     """Metrics that a ModelDeployment can refer to by the template's name."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(self.scoring) || self.metrics.exists(m, has(m.mannWhitney))",
+                    "message": "a scoring needs a mannWhitney metric",
+                },
+                {
+                    "rule": "!has(self.scoring) || !has(self.scoring.groups) || self.scoring.groups.all(g, self.metrics.exists(m, "
+                    f"has(m.mannWhitney) && (has(m.mannWhitney.group) ? m.mannWhitney.group : '{UNGROUPED}') == g.name))",
+                    "message": "a group of the scoring is not the group of any mannWhitney metric",
+                },
+            ]
+        }
+    )
+
     args: Annotated[list[Argument], Field(max_length=32, json_schema_extra=KEYED_BY_NAME)] = []
     metrics: Annotated[list[Metric], Field(min_length=1, max_length=20, json_schema_extra=KEYED_BY_NAME)]
+    scoring: Scoring | None = None
+    """Judge the mannWhitney metrics by one score, as Kayenta does; without it each is judged by itself."""
+
+    @model_validator(mode="after")
+    def _scored(self) -> AnalysisTemplateSpec:
+        if self.scoring is None:
+            return self
+        groups = {metric.mann_whitney.group for metric in self.metrics if metric.mann_whitney is not None}
+        if not groups:
+            raise ValueError("a scoring needs a mannWhitney metric")
+        if any(group.name not in groups for group in self.scoring.groups):
+            raise ValueError("a group of the scoring is not the group of any mannWhitney metric")
+        return self
 
 
 class AnalysisTemplate(ApiModel):

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
+from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 
@@ -100,7 +101,8 @@ class Measurement(ApiModel):
     at: Timestamp
     phase: MeasurementPhase
     value: float | None = None
-    """Threshold: the measured value. Sequential: the evidence (mixture likelihood ratio) so far."""
+    """Threshold: the measured value. Comparison: the ratio, or the difference. mannWhitney: the effect size. Sequential: the evidence
+    (mixture likelihood ratio) so far."""
     message: str = ""
 
 
@@ -173,6 +175,8 @@ class MetricStatus(ApiModel):
     inconclusive: int = 0
     errors: int = 0
     sequential: SequentialStatus | None = None
+    comparison: ComparisonStatus | None = None
+    mann_whitney: MannWhitneyStatus | None = None
     measurements: list[Measurement] = []
     """The latest ten."""
 
@@ -183,6 +187,8 @@ class AnalysisStatus(ApiModel):
     stage: AnalysisStage = AnalysisStage.BACKGROUND
     started_at: Timestamp
     metrics: list[MetricStatus] = []
+    scores: list[ScoreStatus] = []
+    """Of the templates with a scoring."""
     inconclusive_since: Timestamp | None = None
     """Since when the rollout is held for lack of evidence."""
 

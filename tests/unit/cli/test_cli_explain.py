@@ -57,6 +57,86 @@ def test_a_rollout_under_way_and_a_threshold(run: Run) -> None:
     assert "rolled back above" not in out, "an older operator does not say what the metric may spend"
 
 
+def compared() -> dict[str, Any]:
+    """A rollout that a comparison and a score end."""
+    manifest = samples.quarantined()
+    base = {"phase": "Fail", "firstLookAt": samples.ago(600), "lastLookAt": samples.ago(20), "failures": 1}
+    looks = [{"at": samples.ago(20), "phase": "Fail", "value": 2.0, "message": "worse"}]
+    manifest["status"]["lastAnalysis"]["metrics"] = [
+        {
+            "name": "t/latency",
+            **base,
+            "message": "the ratio 2 is above the maximum 1.5",
+            "comparison": {"rule": "ratio at most 1.5", "candidate": 3.0, "stable": 1.5},
+            "measurements": looks,
+        },
+        {
+            "name": "k/p99",
+            **base,
+            "message": "High",
+            "mannWhitney": {
+                "rule": "98 % interval of the shift; High: lower end > 0.25 |estimate| and ratio of means >= 1",
+                "classification": "High",
+                "critical": True,
+                "since": samples.ago(560),
+                "step": 60.0,
+                "candidatePoints": 10,
+                "stablePoints": 9,
+                "candidateMean": 30.5,
+                "stableMean": 10.5,
+                "u": 90.0,
+                "pValue": 0.000181,
+                "estimate": 20.0,
+                "lower": 19.5,
+                "upper": 20.5,
+                "effect": 2.9,
+            },
+            "measurements": looks,
+        },
+        {"name": "k/errors", "comparison": {"candidate": 1.0}, "mannWhitney": {"candidatePoints": 2}},
+    ]
+    manifest["status"]["lastAnalysis"]["scores"] = [
+        {
+            "template": "k",
+            "classification": "Fail",
+            "score": 40.0,
+            "reason": "score 40 is below 75",
+            "groups": [
+                {"name": "slow", "weight": 60.0, "score": 0.0, "counted": 1},
+                {"name": "errors", "weight": 40.0, "score": 100.0, "passed": 2, "counted": 2},
+                {"name": "other", "weight": 0.0},
+            ],
+        }
+    ]
+    return manifest
+
+
+def test_comparisons_and_scores_can_be_redone_by_hand(run: Run) -> None:
+    result = run(InMemoryClient(compared()), "explain", "fraud")
+    assert (result.code, result.err) == (0, "")
+    lines = [" ".join(line.split()) for line in result.out.splitlines()]
+    for expected in (
+        "passes while ratio at most 1.5",
+        "candidate 3, stable 1.5: ratio 2, difference 1.5",
+        "98 % interval of the shift; High: lower end > 0.25 |estimate| and ratio of means >= 1",
+        "values: candidate 10, stable 9, one every 60 s, the first 9m20s ago",
+        "means: candidate 30.5, stable 10.5; effect size 2.9",
+        "shift: estimate 20, interval 19.5 to 20.5; U = 90 of 90 pairs, p = 0.000181",
+        "classified High, critical",
+        "candidate 1, stable -",
+        "✗ k score 40 score 40 is below 75",
+        "passes from 95 on, fails below 75",
+        "slow 0/1 0 60 0",
+        "errors 2/2 100 40 40",
+        "other 0/0 - 0 0",
+    ):
+        assert expected in lines, expected
+
+
+def test_the_score_is_part_of_the_status(run: Run) -> None:
+    assert "✗ k  score 40  score 40 is below 75" in run(InMemoryClient(compared()), "status", "fraud").out
+
+
 def test_nothing_was_analysed(run: Run) -> None:
     result = run(InMemoryClient(samples.healthy(status={"lastAnalysis": None})), "explain", "fraud")
     assert (result.code, result.out) == (0, "") and "No rollout of fraud was analysed yet." in result.err

@@ -129,3 +129,10 @@ def test_the_adopted_route_has_a_rule_for_its_model_deployment():
         "/metadata/resourceVersion",
         "/spec/rules/0/backendRefs",
     ]
+
+
+def test_there_is_an_example_of_every_judge():
+    for name, spec in analysis_templates().items():
+        assert bind([(name, AnalysisTemplateSpec.model_validate(spec))], [], 15.0)
+    shown = {judge for spec in named("AnalysisTemplate").values() for metric in spec["metrics"] for judge in metric}
+    assert {"threshold", "sequential", "comparison", "mannWhitney"} <= shown

@@ -110,7 +110,7 @@ def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judgin
     if not judges:
         raise UserError(
             "none of the templates has a sequential metric",
-            "a threshold's answer depends on more than rates of failure",
+            "the other judges' answers depend on more than rates of failure",
         )
     canary = spec.strategy.canary
     own = [step.analysis.templates for step in (canary.plan if canary else ()) if step.analysis is not None]

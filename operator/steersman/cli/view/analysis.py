@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase, MetricStatus, SequentialStatus
+from steersman.cli.view.judgements import score_line
 from steersman.cli.view.text import clean, count, human_duration, number, percent, plain
 
 STAGE_NAMES = {
@@ -25,7 +26,7 @@ _SIDES = {
     AnalysisStage.EXPERIMENT: ("candidate", "baseline"),
     AnalysisStage.WATCH: ("since the promotion", "the old revision before"),
 }
-"""What the numbers of a sequential judge are of, where it is not the candidate and stable at the same time."""
+"""What the numbers of a judge are of, where it is not the candidate and stable at the same time."""
 RESULT_STYLES = {
     MeasurementPhase.PASS: ("✓", "green"),
     MeasurementPhase.FAIL: ("✗", "red"),
@@ -41,11 +42,12 @@ def render_analysis(analysis: AnalysisStatus, now: float) -> RenderableType:
         return Text("no metric has been looked at yet", style="dim")
     width = max(len(clean(metric.name, LONGEST_NAME)) for metric in analysis.metrics)
     sides = sides_of(analysis.stage)
-    return Group(*(_metric(metric, sides, width, now) for metric in analysis.metrics))
+    metrics = [_metric(metric, sides, width, now) for metric in analysis.metrics]
+    return Group(*metrics, *map(score_line, analysis.scores))
 
 
 def sides_of(stage: AnalysisStage) -> tuple[str, str]:
-    """What the two numbers of a sequential judge are of."""
+    """What the two numbers of a judge are of."""
     return _SIDES.get(stage, ("candidate", "stable"))
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import AnalysisStage, AnalysisStatus, Measurement, MetricStatus, SequentialStatus
 from steersman.cli.view.analysis import RESULT_STYLES, STAGE_NAMES, rates, sides_of
+from steersman.cli.view.judgements import comparison_lines, mann_whitney_lines, score_lines
 from steersman.cli.view.text import clean, human_duration, number, plain
 from steersman.core.analysis.evidence import ODDS
 
@@ -33,6 +34,8 @@ def render_explanation(md: ModelDeployment, now: float) -> RenderableType | None
             Text.assemble((what, "bold"), (f"  since {human_duration(now - analysis.started_at)} ago", "dim")),
         ]
         parts += [Padding(_metric(metric, analysis.stage, now), (0, 0, 0, 2)) for metric in analysis.metrics]
+        for score in analysis.scores:
+            parts.append(Padding(Group(*score_lines(score)), (0, 0, 1, 2)))
         if not analysis.metrics:
             parts.append(Text("  no metric has been looked at yet", style="dim"))
     return Group(*parts)
@@ -75,6 +78,10 @@ def _metric(metric: MetricStatus, stage: AnalysisStage, now: float) -> Renderabl
     if metric.sequential is not None:
         bound = bound_of(metric.sequential, stage)
         lines += _evidence(metric.sequential, stage, bound)
+    if metric.comparison is not None:
+        lines += comparison_lines(metric.comparison, sides_of(stage))
+    if metric.mann_whitney is not None:
+        lines += mann_whitney_lines(metric.mann_whitney, sides_of(stage), now)
     if metric.measurements:
         lines.append(_looks(metric.measurements, bound, now))
     return Padding(Group(*lines), (0, 0, 1, 0))

@@ -13,7 +13,7 @@ from steersman.api.status import (
     MetricStatus,
     SequentialStatus,
 )
-from steersman.core.analysis import bursts, sequential, threshold
+from steersman.core.analysis import bursts, comparison, mann_whitney, sequential, threshold
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
     AnalysisContext,
@@ -25,6 +25,7 @@ from steersman.core.analysis.model import (
     Verdict,
 )
 from steersman.core.analysis.schedule import baseline, counts_from, find, fresh, is_due, look_queries
+from steersman.core.analysis.scoring import scored_templates
 from steersman.core.analysis.verdict import verdict
 from steersman.core.analysis.weighing import Span, warm_up
 
@@ -56,6 +57,8 @@ def advance(
     answers = {result.query: result for result in results}
     advanced = [_advance(bound, find(status, bound.name), context, answers) for bound in metrics]
     updated = status.model_copy(update={"metrics": [metric for metric in advanced if metric is not None]})
+    scores = [template.status() for template in scored_templates(metrics, updated)]
+    updated = updated.model_copy(update={"scores": scores})
     since = None
     if verdict(metrics, updated, context).verdict is Verdict.INCONCLUSIVE:
         since = now if status.inconclusive_since is None else status.inconclusive_since
@@ -112,6 +115,8 @@ def _fold(
             "inconclusive": metric.inconclusive + (phase is MeasurementPhase.INCONCLUSIVE),
             "errors": metric.errors + (phase is MeasurementPhase.ERROR),
             "sequential": judgement.sequential or metric.sequential,
+            "comparison": judgement.comparison or metric.comparison,
+            "mann_whitney": judgement.mann_whitney or metric.mann_whitney,
             "measurements": [*metric.measurements, measurement][-KEPT_MEASUREMENTS:],
         }
     )
@@ -121,10 +126,16 @@ def _judge(
     bound: BoundMetric, metric: MetricStatus, context: AnalysisContext, results: Sequence[QueryResult], at: float
 ) -> Judgement:
     for result in results:
-        if result.error is not None and result.query.over is None:
+        # Without stable's past the size of bursts is learned during the rollout.
+        of_past = bound.metric.sequential is not None and result.query.over is not None
+        if result.error is not None and not of_past:
             return Judgement(MeasurementPhase.ERROR, f"the query failed: {result.error}", moves=False)
     if bound.metric.threshold is not None:
         return threshold.judge(bound.metric.threshold, results[0].samples)
+    if bound.metric.comparison is not None:
+        return comparison.judge(bound.metric.comparison, metric.comparison, results, context)
+    if bound.metric.mann_whitney is not None:
+        return mann_whitney.judge(bound.metric.mann_whitney, results)
     assert bound.metric.sequential is not None  # noqa: S101  a metric has exactly one judge
     try:
         return _judge_sequential(bound, bound.metric.sequential, metric, context, results, at)

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from steersman.api.analysis import AnalysisTemplateSpec, Argument, Metric
-from steersman.core.analysis import sequential, threshold
+from steersman.api.comparison_judges import Scoring
+from steersman.core.analysis import comparison, mann_whitney, sequential, threshold
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.analysis.promql import PromQLError
 
@@ -29,21 +30,29 @@ def bind(
     _unique("template", (name for name, _ in templates))
     given = {arg.name: arg.value for arg in args if arg.value is not None}
     return tuple(
-        _bound(template_name, metric, values, interval)
+        _bound(template_name, metric, values, interval, template.scoring)
         for template_name, template in templates
         for values in [_values(template_name, template, given)]
         for metric in template.metrics
     )
 
 
-def _bound(template: str, metric: Metric, args: Mapping[str, str], interval: float) -> BoundMetric:
+def _bound(
+    template: str, metric: Metric, args: Mapping[str, str], interval: float, scoring: Scoring | None
+) -> BoundMetric:
     seconds = metric.interval if metric.interval is not None else interval
-    bound = BoundMetric(template=template, metric=metric, interval=float(max(1, math.ceil(seconds))), args=args)
+    bound = BoundMetric(
+        template=template, metric=metric, interval=float(max(1, math.ceil(seconds))), args=args, scoring=scoring
+    )
     try:
         if metric.sequential is not None:
             sequential.check(metric.sequential, args)
         elif metric.threshold is not None:
             threshold.check(metric.threshold, args)
+        elif metric.comparison is not None:
+            comparison.check(metric.comparison, args)
+        elif metric.mann_whitney is not None:
+            mann_whitney.check(metric.mann_whitney, args)
         else:
             raise BindingError(f"{bound.name}: no judge that this version knows")
     except PromQLError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from steersman.api.analysis import Metric
+from steersman.api.comparison_judges import Scoring
 from steersman.api.status import AnalysisStage
 
 NAMESPACE_LABEL = "namespace"
@@ -103,6 +104,8 @@ class BoundMetric:
     interval: float
     """Seconds."""
     args: Mapping[str, str] = field(default_factory=dict)
+    scoring: Scoring | None = None
+    """The template's, for its mannWhitney metrics."""
 
     @property
     def name(self) -> str:

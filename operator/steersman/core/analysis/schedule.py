@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from steersman.api.status import AnalysisStatus, MetricStatus
-from steersman.core.analysis import bursts, sequential, threshold
+from steersman.core.analysis import bursts, comparison, mann_whitney, sequential, threshold
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery
 
 SETTLE_SECONDS = 2.0
@@ -27,7 +27,7 @@ def baseline(bound: BoundMetric, started_at: float) -> float:
     """The grid point from which a metric of an analysis counts; the first look is one interval later.
 
     Sequential: at or before the start, for the candidate has no requests to count before its first weight, and no
-    failure of stable at the very start may be missed. Threshold: at or after it, so that windows lie within the rollout.
+    failure of stable at the very start may be missed. The others: at or after it, so that windows lie within the rollout.
     """
     start = (started_at + (bound.metric.initial_delay or 0.0)) / bound.interval
     return (math.floor(start) if bound.metric.sequential is not None else math.ceil(start)) * bound.interval
@@ -64,6 +64,10 @@ def look_queries(
     first_look_at = metric.first_look_at or 0.0
     if bound.metric.threshold is not None:
         return threshold.queries(bound, bound.metric.threshold, context, first_look_at, at)
+    if bound.metric.comparison is not None:
+        return comparison.queries(bound, bound.metric.comparison, context, metric.comparison, first_look_at, at)
+    if bound.metric.mann_whitney is not None:
+        return mann_whitney.queries(bound, bound.metric.mann_whitney, context, first_look_at, at)
     settings = bound.metric.sequential
     if settings is None:
         return ()

@@ -9,13 +9,13 @@ from steersman.api.analysis import ThresholdJudge
 from steersman.api.status import MeasurementPhase
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, Sample
-from steersman.core.analysis.promql import render
+from steersman.core.analysis.query_text import check_query, query_text
 from steersman.core.analysis.source import source
 
 
 def check(settings: ThresholdJudge, args: Mapping[str, str]) -> None:
     """Raise PromQLError when the query cannot be rendered with these arguments."""
-    render(settings.query, _strings("", "", "", "", args), window="1s")
+    check_query(settings.query, args)
 
 
 def queries(
@@ -23,19 +23,8 @@ def queries(
 ) -> tuple[MetricQuery, ...]:
     """The one query of a look."""
     window = max(bound.interval, at - first_look_at)
-    strings = _strings(context.namespace, context.deployment, context.candidate, context.stable, bound.args)
-    promql = render(settings.query, strings, window=f"{math.ceil(window)}s")
-    return (MetricQuery(bound.name, Part.VALUE, source(bound.metric), promql, at),)
-
-
-def _strings(namespace: str, deployment: str, candidate: str, stable: str, args: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "namespace": namespace,
-        "deployment": deployment,
-        "candidate": candidate,
-        "stable": stable,
-        **{f"args.{name}": value for name, value in args.items()},
-    }
+    text = query_text(settings.query, bound, context, window)
+    return (MetricQuery(bound.name, Part.VALUE, source(bound.metric), text, at),)
 
 
 def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:

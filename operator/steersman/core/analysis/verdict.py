@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase, MetricStatus
 from steersman.core.analysis.model import AnalysisContext, Assessment, BoundMetric, Verdict
 from steersman.core.analysis.schedule import find, fresh
+from steersman.core.analysis.scoring import assess_score, is_scored, scored_templates
 
 _SEVERITY = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING)
 
@@ -14,14 +15,17 @@ _SEVERITY = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING)
 def verdict(metrics: Sequence[BoundMetric], status: AnalysisStatus, context: AnalysisContext) -> Assessment:
     """Fold the metrics' states into one verdict; a dry-run metric has no say.
 
-    The worst metric decides: failed, then inconclusive (an error before a mere lack of data), then pending.
+    Metrics that are scored together count as one. The worst decides: failed, then inconclusive (an error before a mere lack of data), then pending.
     """
     background = context.stage in (AnalysisStage.BACKGROUND, AnalysisStage.WATCH)
     assess = _background if background else _counted
     assessments = [
         assess(bound, find(status, bound.name) or fresh(bound, 0.0), context)
         for bound in metrics
-        if not bound.metric.dry_run
+        if not bound.metric.dry_run and not is_scored(bound)
+    ]
+    assessments += [
+        assess_score(template, context, background=background) for template in scored_templates(metrics, status)
     ]
     for severity in _SEVERITY:
         matching = [assessment for assessment in assessments if assessment.verdict is severity]
@@ -53,8 +57,9 @@ def _counted(bound: BoundMetric, metric: MetricStatus, _: AnalysisContext) -> As
 
 def _trouble(bound: BoundMetric, metric: MetricStatus) -> Assessment | None:
     # A sequential failure is final: the evidence against the candidate already bounds the chance of a false alarm.
-    limit = bound.metric.failure_limit if bound.metric.threshold is not None else 0
-    if metric.failures > limit:
+    limit = bound.metric.failure_limit if bound.metric.sequential is None else 0
+    critical = metric.mann_whitney is not None and metric.mann_whitney.critical
+    if metric.failures > limit or critical:
         return Assessment(Verdict.FAILED, f"{bound.name}: {metric.message}", bound.name)
     if metric.last_attempt_at is None:
         return None
