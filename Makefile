@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit component e2e soak bench-engine bench-judges lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo test unit component e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -35,6 +35,9 @@ bench-engine: ## What the rollout engine costs, against its targets (BENCH=--qui
 
 bench-judges: ## How often each judge is wrong, and what a bad version costs (docs/benchmarks.md)
 	@$(IN_ENV) exec python -m benchmarks.judges $(BENCH)
+
+bench-queries: ## What the analyses of a thousand rollouts ask of Prometheus (docs/benchmarks.md)
+	@$(IN_ENV) exec python -m benchmarks.queries
 
 lint: ## Style, types and layers
 	@$(IN_ENV) ruff check .; ruff format --check .; mypy; MYPYPATH=operator:tests mypy -p cluster; lint-imports

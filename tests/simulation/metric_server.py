@@ -20,6 +20,7 @@ REQUESTS = "steersman_requests_total"
 _COUNTING = re.compile(
     r"sum by \(namespace, steersman_dev_revision\) \(\(last_over_time\((?P<selector>.*?)\[\d+s\]\) - "
     r"last_over_time\(.*?\[\d+s\] offset (?P<window>\d+)s\) >= 0\) or last_over_time\(.*?\[\d+s\]\)\)"
+    r"(?: or absent\(.*\))?"
 )
 _SELECTOR = re.compile(r"(?P<metric>[A-Za-z_:][\w:]*)\s*(?:\{(?P<matchers>.*)\})?")
 _MATCHER = re.compile(r'(?P<label>\w+)\s*(?P<operator>=~|!~|!=|=)\s*"(?P<value>[^"]*)"')

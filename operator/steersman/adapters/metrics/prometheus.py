@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
+from steersman.adapters.metrics.clocks import check_clocks
 from steersman.core.analysis.model import MetricQuery, Sample
 from steersman.ports import MetricError
 
@@ -57,10 +58,11 @@ class PrometheusProvider:
         concurrency: int = 10,
         auth: PrometheusAuth | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`timeout` is in seconds and includes the wait for one of `concurrency` turns, which are counted per address.
 
-        `auth` is sent to the default address only, never to an address that a template names.
+        `auth` is sent to the default address only, never to an address that a template names. `wall` gives seconds since the epoch.
         """
         self._default_address = default_address
         self._timeout = timeout
@@ -68,6 +70,7 @@ class PrometheusProvider:
         self._concurrency = concurrency
         self._auth = auth
         self._clock = clock
+        self._wall = wall
         self._session: aiohttp.ClientSession | None = None
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._flights: dict[_Key, asyncio.Task[tuple[Sample, ...]]] = {}
@@ -149,9 +152,12 @@ class PrometheusProvider:
         if self._session is None:
             self._session = new_session()
         form = {"query": promql, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
+        sent = self._wall()
         async with self._session.post(
             f"{base}/api/v1/query", data=form, headers=headers, allow_redirects=False
         ) as response:
+            if response.status == 200:
+                check_clocks(base, response.headers.get("Date"), sent, self._wall())
             return response.status, await read_bounded(response, self._max_bytes)
 
     def _headers(self, *, own: bool) -> dict[str, str]:

@@ -66,20 +66,20 @@ def advance(
 
 
 def weight_changed(status: AnalysisStatus) -> AnalysisStatus:
-    """The status when a new weight is set: requests count anew towards min_requests, and so does time held."""
+    """The status when a new weight is set: requests count anew towards min_requests, and so does time held.
+
+    What was concluded is no evidence for the new weight. It is forgotten, not only older than the weight, for a clock that was set back makes it newer.
+    """
     return status.model_copy(
-        update={
-            "metrics": [
-                metric
-                if metric.sequential is None
-                else metric.model_copy(
-                    update={"sequential": metric.sequential.model_copy(update={"requests_since_weight": 0.0})}
-                )
-                for metric in status.metrics
-            ],
-            "inconclusive_since": None,
-        }
+        update={"metrics": [_weighed_anew(metric) for metric in status.metrics], "inconclusive_since": None}
     )
+
+
+def _weighed_anew(metric: MetricStatus) -> MetricStatus:
+    memory = metric.sequential
+    if memory is not None:
+        memory = memory.model_copy(update={"requests_since_weight": 0.0})
+    return metric.model_copy(update={"sequential": memory, "last_conclusive_at": None})
 
 
 def _advance(
@@ -155,6 +155,9 @@ def _judge_sequential(
     look = _parts(results, reference=False)
     here = sequential.row(bound, settings, context, context.candidate)
     there = sequential.row(bound, settings, context, context.stable)
+    seen = [each.value(look[Part.REQUESTS]) for each in (here, there)]
+    if any(value is not None for value in seen) and sequential.without_past(look):
+        return sequential.judge_without_past(state, at - counts_from(metric))
     if bursts.is_wanted(settings, state):
         state = bursts.fold(state, [result for result in results if result.query.over is not None], there)
     span = _span(bound, settings, metric, context, at)
@@ -163,7 +166,7 @@ def _judge_sequential(
         state = _with_reference(state, _parts(results, reference=True), there)
         return sequential.judge_against_reference(settings, state, candidate, span)
     stable = sequential.read_counts(look, there)
-    if here.value(look[Part.REQUESTS]) is None and there.value(look[Part.REQUESTS]) is None:
+    if all(value is None for value in seen):
         raise sequential.NoCountsError(
             f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
         )

@@ -150,3 +150,12 @@ def count_since(selector: str, window: int, by: Iterable[str] = (NAMESPACE_LABEL
     now = f"last_over_time({selector}[{COUNTER_MEMORY_SECONDS}s])"
     earlier = f"last_over_time({selector}[{COUNTER_MEMORY_SECONDS}s] offset {window}s)"
     return f"sum by ({', '.join(sorted(by))}) (({now} - {earlier} >= 0) or {now})"
+
+
+def unless_known(selector: str, window: int, margin: int) -> str:
+    """One series without labels when no counter of this selector is known from `margin` seconds before the window, else none.
+
+    Then `count_since` may count whole lives of pods: Prometheus has lost its data, or scrapes these counters for the first time. The margin is the time
+    in which every pod is scraped once, for some are scraped sooner than others.
+    """
+    return f"absent(last_over_time({selector}[{COUNTER_MEMORY_SECONDS}s] offset {window + margin}s))"

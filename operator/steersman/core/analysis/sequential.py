@@ -25,8 +25,9 @@ from steersman.core.analysis.model import (
     Part,
     Sample,
 )
-from steersman.core.analysis.promql import check_selector, count_since, fill, narrowed, render
+from steersman.core.analysis.promql import check_selector, count_since, fill, narrowed, render, unless_known
 from steersman.core.analysis.proportion import upper_bound
+from steersman.core.analysis.rows import find
 from steersman.core.analysis.source import source
 from steersman.core.analysis.weighing import Counts, Prudence, Span, Weighed, share_of, weigh, weigh_alone
 
@@ -79,12 +80,12 @@ class Row:
 
     def value(self, samples: Sequence[Sample]) -> float | None:
         """Its value; None without such a series. Raises NoCountsError when it is no finite number."""
-        for sample in samples:
-            if self.has(sample.labels):
-                if not math.isfinite(sample.value):
-                    raise NoCountsError(f"a count of {self.revision} is {sample.value}")
-                return max(0.0, sample.value)
-        return None
+        sample = find(samples, self.labels)
+        if sample is None:
+            return None
+        if not math.isfinite(sample.value):
+            raise NoCountsError(f"a count of {self.revision} is {sample.value}")
+        return max(0.0, sample.value)
 
 
 def row(bound: BoundMetric, settings: SequentialJudge, context: AnalysisContext, revision: str) -> Row:
@@ -118,12 +119,52 @@ def queries(
             metric=bound.name,
             part=part,
             source=source(bound.metric),
-            text=count_since(narrowed(_rendered(selector, bound.args), labels), int(window), settings.by),
+            text=_text(
+                bound, settings, part, narrowed(_rendered(selector, bound.args), labels), int(window), reference
+            ),
             at=at,
             reference=reference,
         )
         for part, selector in _selectors(settings)
     )
+
+
+def _text(
+    bound: BoundMetric, settings: SequentialJudge, part: Part, selector: str, window: int, reference: bool
+) -> str:
+    text = count_since(selector, window, settings.by)
+    if part is Part.REQUESTS and not reference:
+        # The interval is at least the scrape interval, so by then every pod has been scraped.
+        return f"{text} or {unless_known(selector, window, int(bound.interval))}"
+    return text
+
+
+def without_past(answers: Mapping[Part, Sequence[Sample]]) -> bool:
+    """Whether no counter of requests was known well before the window, so that counts may be of pods' whole lives."""
+    return find(answers[Part.REQUESTS], {}) is not None
+
+
+def judge_without_past(state: SequentialStatus, window: float) -> Judgement:
+    """Count from here on.
+
+    Whole lives of pods cannot be compared: those of stable reach back to other times and loads. Evidence that waits for stable's counts of the lost time
+    cannot be confirmed any more, so evidence against the candidate is taken back; lowering it keeps the bound.
+    """
+    logs = [min(log, 0.0) for log in state.log_likelihood_ratios]
+    value = min(state.evidence or 1.0, evidence.mixture(logs))
+    lowered = state.model_copy(
+        update={
+            "log_likelihood_ratios": logs,
+            "greatest_looks": [],
+            "unsettled": evidence.start(),
+            "spread": _shown(_spread(state.spread).skip()) if state.spread is not None else None,
+            "evidence": value,
+        }
+    )
+    message = (
+        f"no counts of {window:.0f} s ago: Prometheus has lost them or is new to these pods; counting begins again here"
+    )
+    return Judgement(MeasurementPhase.INCONCLUSIVE, message, value, sequential=lowered)
 
 
 def read_counts(answers: Mapping[Part, Sequence[Sample]], row: Row) -> Counts:
