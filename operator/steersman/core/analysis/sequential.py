@@ -120,7 +120,12 @@ def queries(
             part=part,
             source=source(bound.metric),
             text=_text(
-                bound, settings, part, narrowed(_rendered(selector, bound.args), labels), int(window), reference
+                bound,
+                settings,
+                part,
+                narrowed(_rendered(selector, bound.args), labels),
+                int(window),
+                past=of is not None or reference,
             ),
             at=at,
             reference=reference,
@@ -129,11 +134,9 @@ def queries(
     )
 
 
-def _text(
-    bound: BoundMetric, settings: SequentialJudge, part: Part, selector: str, window: int, reference: bool
-) -> str:
+def _text(bound: BoundMetric, settings: SequentialJudge, part: Part, selector: str, window: int, *, past: bool) -> str:
     text = count_since(selector, window, settings.by)
-    if part is Part.REQUESTS and not reference:
+    if part is Part.REQUESTS and not past:
         # The interval is at least the scrape interval, so by then every pod has been scraped.
         return f"{text} or {unless_known(selector, window, int(bound.interval))}"
     return text
