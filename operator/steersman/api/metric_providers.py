@@ -435,7 +435,7 @@ class MLflowProvider(ProviderSettings):
 
     metric: Annotated[str, Field(min_length=1, max_length=250), Language.NAME]
     """The metric's key, e.g. `val_auc`; its latest value is taken."""
-    run_id: Annotated[str, Field(min_length=1, max_length=128), Language.NAME] = "{{runId}}"
+    run_id: Annotated[str, Field(max_length=128), Language.NAME] = "{{runId}}"
     """Default: the run of the candidate's version, as the registry names it."""
     url: Address | None = None
     """Base URL of another MLflow server than the ModelDeployment's registry, whose URL and credentials are used otherwise."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from steersman.api.analysis import AnalysisTemplateSpec, Argument, Metric
 from steersman.core.analysis import sequential, threshold
 from steersman.core.analysis.model import BoundMetric
-from steersman.core.analysis.promql import PromQLError
+from steersman.core.analysis.placeholders import PlaceholderError
+from steersman.core.analysis.source import check as check_source
 
 
 class BindingError(ValueError):
@@ -41,12 +42,13 @@ def _bound(template: str, metric: Metric, args: Mapping[str, str], interval: flo
     bound = BoundMetric(template=template, metric=metric, interval=float(max(1, math.ceil(seconds))), args=args)
     try:
         if metric.sequential is not None:
+            check_source(metric, args, window=None)
             sequential.check(metric.sequential, args)
         elif metric.threshold is not None:
-            threshold.check(metric.threshold, args)
+            threshold.check(metric, metric.threshold, args)
         else:
             raise BindingError(f"{bound.name}: no judge that this version knows")
-    except PromQLError as error:
+    except PlaceholderError as error:
         raise BindingError(f"{bound.name}: {error}") from error
     return bound
 

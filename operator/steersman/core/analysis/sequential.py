@@ -22,10 +22,10 @@ from steersman.core.analysis.model import (
     MetricQuery,
     Part,
     Sample,
+    Source,
 )
 from steersman.core.analysis.promql import check_selector, count_since, fill, render
 from steersman.core.analysis.proportion import upper_bound
-from steersman.core.analysis.source import source
 
 REFERENCE_SECONDS = 600
 """How much of stable's past is the baseline when it has no traffic of its own any more."""
@@ -107,14 +107,14 @@ def needs_reference(context: AnalysisContext) -> bool:
 
 
 def queries(
-    bound: BoundMetric, settings: SequentialJudge, window: float, at: float, *, reference: bool = False
+    bound: BoundMetric, settings: SequentialJudge, source: Source, window: float, at: float, *, reference: bool = False
 ) -> tuple[MetricQuery, ...]:
     """Both counts of a look over its window (seconds), for all revisions at once."""
     return tuple(
         MetricQuery(
             metric=bound.name,
             part=part,
-            source=source(bound.metric),
+            source=source,
             text=count_since(_rendered(selector, bound.args), int(window), settings.by),
             at=at,
             reference=reference,

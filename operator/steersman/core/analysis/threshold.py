@@ -5,37 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from steersman.api.analysis import ThresholdJudge
+from steersman.api.analysis import Metric, ThresholdJudge
 from steersman.api.status import MeasurementPhase
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, Sample
-from steersman.core.analysis.promql import render
-from steersman.core.analysis.source import source
+from steersman.core.analysis.source import check as check_source
+from steersman.core.analysis.source import query_text, source, unknown_values, values
 
 
-def check(settings: ThresholdJudge, args: Mapping[str, str]) -> None:
-    """Raise PromQLError when the query cannot be rendered with these arguments."""
-    render(settings.query, _strings("", "", "", "", args), window="1s")
+def check(metric: Metric, settings: ThresholdJudge, args: Mapping[str, str]) -> None:
+    """Raise PlaceholderError when query or provider cannot be used with these arguments."""
+    check_source(metric, args)
+    query_text(metric, settings.query, unknown_values(args), window=1)
 
 
 def queries(
     bound: BoundMetric, settings: ThresholdJudge, context: AnalysisContext, first_look_at: float, at: float
 ) -> tuple[MetricQuery, ...]:
     """The one query of a look."""
-    window = max(bound.interval, at - first_look_at)
-    strings = _strings(context.namespace, context.deployment, context.candidate, context.stable, bound.args)
-    promql = render(settings.query, strings, window=f"{math.ceil(window)}s")
-    return (MetricQuery(bound.name, Part.VALUE, source(bound.metric), promql, at),)
-
-
-def _strings(namespace: str, deployment: str, candidate: str, stable: str, args: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "namespace": namespace,
-        "deployment": deployment,
-        "candidate": candidate,
-        "stable": stable,
-        **{f"args.{name}": value for name, value in args.items()},
-    }
+    window = math.ceil(max(bound.interval, at - first_look_at))
+    where = source(bound.metric, context, bound.args, window)
+    # A job has no query; whose it is must be known where it is made.
+    text = query_text(bound.metric, settings.query, values(context, bound.args), window) or (
+        context.deployment if where.provider == "job" else ""
+    )
+    return (MetricQuery(bound.name, Part.VALUE, where, text, at),)
 
 
 def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:
@@ -47,6 +41,9 @@ def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:
     value = samples[0].value
     if not math.isfinite(value):
         return _inconclusive(f"the query returned {value}, which is no measurement")
+    if settings.min is None and settings.max is None:
+        # Only a job may leave both out: 1 is its success.
+        settings = settings.model_copy(update={"min": 1.0})
     if settings.min is not None and value < settings.min:
         return Judgement(MeasurementPhase.FAIL, f"{value:.6g} is below the minimum {settings.min:.6g}", value)
     if settings.max is not None and value > settings.max:
