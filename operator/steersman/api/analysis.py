@@ -136,7 +136,9 @@ PROVIDERS = {
 
 _ONE_PROVIDER = f"give at most one provider: {', '.join(PROVIDERS.values())}"
 _QUERY_NEEDED = "this provider's threshold needs a query"
-_QUERY_NOT_TAKEN = "leave the threshold's query out: the settings of web, cloudWatch, mlflow and job say what is measured"
+_QUERY_NOT_TAKEN = (
+    "leave the threshold's query out: the settings of web, cloudWatch, mlflow and job say what is measured"
+)
 _COUNTERS = "the sequential judge counts requests in Prometheus: with another provider use threshold"
 _BOUNDS = "a threshold needs min, max or both"
 _WITHOUT_QUERY = "has(self.web) || has(self.cloudWatch) || has(self.mlflow) || has(self.job)"

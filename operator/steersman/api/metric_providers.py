@@ -476,4 +476,3 @@ class PluginProvider(ProviderSettings):
     """A Secret whose keys the plugin gets."""
     timeout: Timeout = 5.0
     """How long an answer may take, the wait for a turn included."""
-

@@ -25,7 +25,9 @@ def document(answer: Answer) -> Any:
 
 def no_series(provider: str) -> MetricError:
     """What to say when values over time are asked for where there is one value only."""
-    return MetricError(f"{provider} has one value at a time: judge it by a threshold, or use a provider with values over time")
+    return MetricError(
+        f"{provider} has one value at a time: judge it by a threshold, or use a provider with values over time"
+    )
 
 
 def span(query: MetricQuery, lookback: float) -> tuple[float, float]:
@@ -43,7 +45,9 @@ def within(points: Iterable[tuple[float, float]], start: float, end: float) -> t
     return tuple(sorted(point for point in points if start <= point[0] <= end and not math.isnan(point[1])))
 
 
-def pairs(raw: Sequence[Sequence[Any]], *, time_at: int, value_at: int, scale: float = 1.0) -> list[tuple[float, float]]:
+def pairs(
+    raw: Sequence[Sequence[Any]], *, time_at: int, value_at: int, scale: float = 1.0
+) -> list[tuple[float, float]]:
     """(seconds, value) of a list of pairs, without nulls. Raises TypeError, ValueError, IndexError for anything else."""
     found = []
     for pair in raw:

@@ -60,7 +60,9 @@ def _read(answer: Answer, start: float, end: float) -> tuple[Series, ...]:
         raise answer.malformed()
     if found.get("error") or found.get("errors") or found.get("status") == "error" or answer.status >= 400:
         said = found.get("error") or found.get("errors") or f"HTTP {answer.status}"
-        raise MetricError(f"Datadog rejected the query: {one_line('; '.join(map(str, said)) if isinstance(said, list) else said)}")
+        raise MetricError(
+            f"Datadog rejected the query: {one_line('; '.join(map(str, said)) if isinstance(said, list) else said)}"
+        )
     try:
         return tuple(
             Series(

@@ -117,7 +117,9 @@ def _rows(answer: Answer) -> Iterator[_Row]:
                 said = dict(zip(header, cells, strict=False)).get("error", "")
                 raise MetricError(f"InfluxDB could not evaluate the query: {one_line(said)}")
             else:
-                yield _Row(dict(zip(header, cells, strict=True)), dict(zip(header, types, strict=True)) if types else {})
+                yield _Row(
+                    dict(zip(header, cells, strict=True)), dict(zip(header, types, strict=True)) if types else {}
+                )
     except (ValueError, KeyError, csv.Error):
         raise answer.malformed() from None
 

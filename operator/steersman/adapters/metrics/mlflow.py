@@ -28,7 +28,9 @@ class MLflowProvider:
         if settings.url is None:
             raise MetricError("the ModelDeployment's registry is not known now, and mlflow names no url")
         if not settings.run_id or "{" in settings.run_id:
-            raise MetricError("the registry names no run of the candidate's version: set mlflow.runId, or register from a run")
+            raise MetricError(
+                "the registry names no run of the candidate's version: set mlflow.runId, or register from a run"
+            )
         answer = await self._transport.fetch(
             Request(
                 "MLflow",

@@ -55,9 +55,7 @@ class NewRelicProvider:
         settings = Settings.model_validate_json(query.source.settings)
         start = query.over.start
         step = math.ceil(max(query.over.step, (query.at - start) / MAX_BUCKETS))
-        nrql = (
-            f"{query.text}\nSINCE {_milliseconds(start)} UNTIL {_milliseconds(query.at)} TIMESERIES {step} seconds"
-        )
+        nrql = f"{query.text}\nSINCE {_milliseconds(start)} UNTIL {_milliseconds(query.at)} TIMESERIES {step} seconds"
         answer = await self._ask(settings, secrets, nrql)
         found: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
         try:

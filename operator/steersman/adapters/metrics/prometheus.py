@@ -132,7 +132,9 @@ def _matrix(answer: Answer) -> tuple[Series, ...]:
     data = _data(answer)
     try:
         if data["resultType"] != "matrix":
-            raise MetricError(f"the query gives a {one_line(data['resultType'], 20)}, where values over time are needed")
+            raise MetricError(
+                f"the query gives a {one_line(data['resultType'], 20)}, where values over time are needed"
+            )
         if any("histograms" in series and "values" not in series for series in data["result"]):
             raise MetricError("the query gives native histograms, where numbers are needed")
         return tuple(

@@ -44,6 +44,8 @@ class Request:
     tls: ssl.SSLContext | bool = True
     too_large: str = "the query selects too much"
     """What to say of an answer that is too large."""
+    refusals: bool = True
+    """Whether 401 and 403 are a refusal; otherwise they are answers as any other."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Answer:
     """The server's URL as it may be shown."""
     status: int
     body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def malformed(self) -> MetricError:
         """What to say of an answer that is not as the server's API has it."""
@@ -101,6 +104,7 @@ class Transport:
                 ) as response,
             ):
                 status, body = response.status, await read_bounded(response, self._max_bytes)
+                received = response.headers
         except TimeoutError as error:
             raise MetricError(f"{server} at {origin} gave no answer within {request.timeout:g} s") from error
         except TooLarge as error:
@@ -110,9 +114,9 @@ class Transport:
         if 300 <= status < 400:
             said = f"{server} at {origin} answered with a redirect (HTTP {status}), which is not followed"
             raise MetricError(said)
-        if status in (401, 403):
+        if request.refusals and status in (401, 403):
             raise AccessRefused(f"{server} at {origin} refused access (HTTP {status}): check the credentials")
-        return Answer(server, origin, status, body)
+        return Answer(server, origin, status, body, received)
 
     def tls(self, settings: Tls | None, secrets: Secrets) -> ssl.SSLContext | bool:
         """How to check the server's certificate. Raises MetricError for certificates that cannot be used."""

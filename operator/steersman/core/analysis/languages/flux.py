@@ -38,9 +38,7 @@ def render(text: str, values: Mapping[str, str], window: int | None) -> str:
                 raise PlaceholderError(f"a placeholder may stand only inside a double-quoted string, not in {segment}")
             rendered.append(segment)
         else:
-            rendered.append(
-                fill(segment, lookup(values, seconds, _value, only_window="inside a double-quoted string"))
-            )
+            rendered.append(fill(segment, lookup(values, seconds, _value, only_window="inside a double-quoted string")))
     return "".join(rendered)
 
 

@@ -46,9 +46,7 @@ def render(text: str, values: Mapping[str, str], window: int | None) -> str:
             code.append(" ")
         else:
             code.append(segment)
-            rendered.append(
-                fill(segment, lookup(values, seconds, _value, only_window="inside a single-quoted string"))
-            )
+            rendered.append(fill(segment, lookup(values, seconds, _value, only_window="inside a single-quoted string")))
     clause = _CLAUSE.search("".join(code))
     if clause is not None:
         raise PlaceholderError(f"leave {clause[0].upper()} out of the query: the look sets the time itself")
@@ -62,7 +60,9 @@ def _segments(text: str) -> list[tuple[str, str]]:
     while position < len(text):
         match = _SEGMENT.match(text, position)
         if match is None:
-            raise PlaceholderError(f"a string that starts at character {position + 1} is not closed, or has a backslash")
+            raise PlaceholderError(
+                f"a string that starts at character {position + 1} is not closed, or has a backslash"
+            )
         kind = str(match.lastgroup)
         if kind == "code" and segments and segments[-1][0] == "code":
             segments[-1] = ("code", segments[-1][1] + match.group())
