@@ -21,7 +21,7 @@ class MetricError(Exception):
     """A metric query was not answered; the message says why and holds no secret."""
 
 
-class AccessRefused(MetricError):
+class AccessRefused(MetricError):  # noqa: N818
     """The server did not accept the credentials: they are worth reading anew."""
 
 

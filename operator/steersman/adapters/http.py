@@ -22,7 +22,7 @@ class TooLarge(Exception):  # noqa: N818
     """The answer is longer than the limit."""
 
 
-class ForbiddenAddress(OSError):
+class ForbiddenAddress(OSError):  # noqa: N818
     """A server whose address is that of a machine's own metadata service, or of no server at all."""
 
 

@@ -32,32 +32,48 @@ class Language(StrEnum):
     """Handed on as it is, in no language."""
 
 
-def bounded_duration(most: float) -> Any:
-    """A Duration from 1 s up to `most` seconds."""
-    return Annotated[
-        float,
-        BeforeValidator(parse_duration),
-        Field(ge=1.0, le=most),
-        PlainSerializer(format_duration, return_type=str, when_used="json"),
-        WithJsonSchema(
+def _bounded(most: int) -> dict[str, Any]:
+    """The schema of a Duration from 1 s up to `most` seconds."""
+    return {
+        "type": "string",
+        "pattern": DURATION_PATTERN,
+        "maxLength": 32,
+        "x-kubernetes-validations": [
             {
-                "type": "string",
-                "pattern": DURATION_PATTERN,
-                "maxLength": 32,
-                "x-kubernetes-validations": [
-                    {
-                        "rule": f"duration(self) >= duration('1s') && duration(self) <= duration('{int(most)}s')",
-                        "message": f"must be 1s to {format_duration(most)}",
-                    }
-                ],
+                "rule": f"duration(self) >= duration('1s') && duration(self) <= duration('{most}s')",
+                "message": f"must be 1s to {format_duration(most)}",
             }
-        ),
-    ]
+        ],
+    }
 
 
-Timeout = bounded_duration(60)
-Lookback = bounded_duration(86_400)
-Deadline = bounded_duration(3600)
+Timeout = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=1.0, le=60.0),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(_bounded(60)),
+]
+"""A Duration of 1s to 1m."""
+
+Lookback = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=1.0, le=86400.0),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(_bounded(86400)),
+]
+"""A Duration of 1s to 24h."""
+
+Deadline = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(ge=1.0, le=3600.0),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(_bounded(3600)),
+]
+"""A Duration of 1s to 1h."""
+
 
 Address = Annotated[str, Field(pattern=r"^https?://[^\s@{}?#]+$", max_length=2048)]
 """A server's base URL: no user information, no query, no placeholder."""

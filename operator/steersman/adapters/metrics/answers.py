@@ -11,9 +11,6 @@ from steersman.adapters.metrics.transport import Answer
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError
 
-LEAST_STEP = 1.0
-"""Seconds."""
-
 
 def document(answer: Answer) -> Any:
     """The JSON of an answer. Raises MetricError."""
@@ -49,11 +46,7 @@ def pairs(
     raw: Sequence[Sequence[Any]], *, time_at: int, value_at: int, scale: float = 1.0
 ) -> list[tuple[float, float]]:
     """(seconds, value) of a list of pairs, without nulls. Raises TypeError, ValueError, IndexError for anything else."""
-    found = []
-    for pair in raw:
-        if pair[value_at] is not None:
-            found.append((_number(pair[time_at]) * scale, _number(pair[value_at])))
-    return found
+    return [(_number(pair[time_at]) * scale, _number(pair[value_at])) for pair in raw if pair[value_at] is not None]
 
 
 def _number(value: Any) -> float:

@@ -62,17 +62,17 @@ class PluginProvider:
             return ()
         if isinstance(answer, int | float):
             return (Sample({}, float(answer)),)
-        if isinstance(answer, tuple | list) and len(answer) <= MOST_VALUES:
-            if all(isinstance(each, Sample) for each in answer):
-                return tuple(answer)
+        samples = isinstance(answer, tuple | list) and all(isinstance(each, Sample) for each in answer)
+        if samples and len(answer) <= MOST_VALUES:
+            return tuple(answer)
         raise MetricError(f"plugin {name} gave {type(answer).__name__}, where a number, None or Samples are needed")
 
     async def query_range(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
         """Series of a plugin that says `series = True`. Raises MetricError."""
         name, answer = await self._ask(query, secrets, over=query.over)
-        if isinstance(answer, tuple | list) and all(isinstance(each, Series) for each in answer):
-            if sum(len(each.points) for each in answer) <= MOST_VALUES:
-                return tuple(answer)
+        series = isinstance(answer, tuple | list) and all(isinstance(each, Series) for each in answer)
+        if series and sum(len(each.points) for each in answer) <= MOST_VALUES:
+            return tuple(answer)
         raise MetricError(f"plugin {name} gave {type(answer).__name__}, where Series are needed")
 
     async def close(self) -> None:
@@ -115,9 +115,7 @@ class PluginProvider:
             raise MetricError(said)
         loaded = found[name].load()
         plugin = loaded() if isinstance(loaded, type) else loaded
-        if not inspect.iscoroutinefunction(plugin) and not inspect.iscoroutinefunction(
-            getattr(plugin, "__call__", None)
-        ):  # noqa: B004
+        if not inspect.iscoroutinefunction(plugin) and not inspect.iscoroutinefunction(type(plugin).__call__):
             raise MetricError(f"plugin {name} is no async function, and no class whose instances are called like one")
         typed: Plugin = plugin
         return typed

@@ -44,7 +44,7 @@ class PrometheusProvider:
     async def query(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Sample, ...]:  # noqa: B008  immutable
         """Evaluate at the query's moment; NaN and infinities are kept. Raises MetricError."""
         settings = Settings.model_validate_json(query.source.settings)
-        answer = await self._ask(settings, secrets, "query", {"query": query.text, "time": f"{query.at:.3f}"})
+        answer = await self._ask(settings, secrets, "query", _form(query.text, query.at))
         return _vector(answer)
 
     async def query_range(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Series, ...]:  # noqa: B008
@@ -55,6 +55,10 @@ class PrometheusProvider:
         step = max(query.over.step, (query.at - query.over.start) / MAX_POINTS)
         times = {"start": f"{query.over.start:.3f}", "end": f"{query.at:.3f}", "step": f"{step:.3f}"}
         return _matrix(await self._ask(settings, secrets, "query_range", {"query": query.text, **times}))
+
+    async def instant(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
+        """Evaluate PromQL at a moment (seconds since the epoch), without a template's settings. Raises MetricError."""
+        return _vector(await self._ask(Settings(address=address), Secrets(), "query", _form(promql, at)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -94,6 +98,10 @@ class PrometheusProvider:
             pair = f"{self._auth.username}:{self._auth.password or ''}"
             return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         return {}
+
+
+def _form(promql: str, at: float) -> dict[str, str]:
+    return {"query": promql, "time": f"{at:.3f}"}
 
 
 def _data(answer: Answer) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import jmespath
 
 from steersman.api.analysis import Metric
+from steersman.api.meta import ApiModel
 from steersman.api.metric_providers import (
-    ApiModel,
     JobProvider,
     Language,
     MLflowProvider,
