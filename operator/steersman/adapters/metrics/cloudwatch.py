@@ -192,7 +192,9 @@ def _queries(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def _read(answer: dict[str, Any], start: float, end: float) -> Iterator[Series]:
-    for result in answer.get("MetricDataResults", []):
+    if "MetricDataResults" not in answer:
+        raise MetricError("what answered is not CloudWatch: check region and endpointUrl")
+    for result in answer["MetricDataResults"]:
         if result.get("StatusCode") in ("InternalError", "Forbidden"):
             said = "; ".join(str(each.get("Value")) for each in result.get("Messages") or [])
             raise MetricError(f"CloudWatch could not evaluate the query: {one_line(said or result['StatusCode'])}")
