@@ -51,7 +51,7 @@ check-generated: ## Fail when a generated file is not what its generator writes
 	  python examples/gitops/argocd/generate.py --check
 
 lock: ## Resolve the dependencies anew (needs uv)
-	@for set in "operator:" "dev:--group test --group lint"; do \
+	@for set in "operator:--extra cloudwatch" "dev:--group test --group lint"; do \
 	  uv pip compile pyproject.toml $${set#*:} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set%%:*}.lock; done
 	@uv pip compile --group server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/server.lock
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from steersman.api.conditions import Reason
-from steersman.core.analysis.model import MetricQuery, Sample
+from steersman.core.analysis.model import MetricQuery, Sample, Series
 
 Manifest = dict[str, Any]
 Manifests = list[Manifest]
@@ -21,11 +21,64 @@ class MetricError(Exception):
     """A metric query was not answered; the message says why and holds no secret."""
 
 
+class AccessRefused(MetricError):  # noqa: N818
+    """The server did not accept the credentials: they are worth reading anew."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The Secrets that a query's settings name; never shown."""
+
+    namespace: str = ""
+    values: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    """By the Secret's name and key."""
+
+    def text(self, secret: str, key: str) -> str:
+        """A value as text, without blanks around it. Raises MetricError that names Secret and key."""
+        found = self.optional(secret, key)
+        if found is None:
+            raise MetricError(f"Secret {secret!r} in namespace {self.namespace!r} has no key {key!r}")
+        return found
+
+    def optional(self, secret: str, key: str) -> str | None:
+        """The same, or None when the key is not there."""
+        raw = self.values.get(secret, {}).get(key)
+        if raw is None:
+            return None
+        try:
+            return raw.decode().strip()
+        except UnicodeDecodeError:
+            raise MetricError(f"key {key!r} of Secret {secret!r} in namespace {self.namespace!r} is not text") from None
+
+    def __hash__(self) -> int:
+        return hash(self.namespace)
+
+
 class MetricProvider(Protocol):
-    """A server that answers queries."""
+    """Answers queries."""
 
     async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
         """Evaluate at the query's moment. Raises MetricError, also on a timeout or too large an answer."""
+        ...
+
+    async def query_range(self, query: MetricQuery) -> tuple[Series, ...]:
+        """Values over the time that the query's `over` names. Raises MetricError, also when there can be none."""
+        ...
+
+
+class MetricServer(Protocol):
+    """One kind of metric server, such as Prometheus; gets the Secrets that the query's settings name."""
+
+    async def query(self, query: MetricQuery, secrets: Secrets) -> tuple[Sample, ...]:
+        """Evaluate at the query's moment. Raises MetricError, also on a timeout or too large an answer."""
+        ...
+
+    async def query_range(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
+        """Values over the time that the query's `over` names. Raises MetricError, also when there can be none."""
+        ...
+
+    async def close(self) -> None:
+        """End what is under way and close the connections."""
         ...
 
 

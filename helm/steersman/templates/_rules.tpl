@@ -55,7 +55,11 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
-# Only those that a ModelRegistry names, only in its own namespace; never listed, so never read by chance.
+# Jobs that measure.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create, delete]
+# Only those that a ModelRegistry or a metric names, only in the ModelDeployment's namespace; never listed, so never read by chance.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]

@@ -5,29 +5,35 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from steersman.api.comparison_judges import UNGROUPED, ComparisonJudge, MannWhitneyJudge, Scoring
 from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
+from steersman.api.metric_providers import (
+    CloudWatchProvider,
+    DatadogProvider,
+    GraphiteProvider,
+    InfluxDBProvider,
+    JobProvider,
+    MLflowProvider,
+    NewRelicProvider,
+    PluginProvider,
+    PrometheusProvider,
+    ProviderSettings,
+    WebProvider,
+)
 
 ARG_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 LABEL_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 
 
 class Argument(ApiModel):
-    """A value for `{{args.<name>}}` in a template's queries; it is escaped for a PromQL string."""
+    """A value for `{{args.<name>}}` in a template's queries and provider settings; it is made safe for the language that it stands in."""
 
     name: Annotated[str, Field(pattern=ARG_NAME)]
     value: Annotated[str | None, Field(max_length=1024)] = None
     """The value; in a template it is the default, and an argument without one must be given by the ModelDeployment."""
-
-
-class PrometheusProvider(ApiModel):
-    """Where a metric's queries are sent."""
-
-    address: Annotated[str | None, Field(pattern=r"^https?://[^\s@]+$", max_length=2048)] = None
-    """Base URL of a Prometheus-compatible HTTP API; default: the operator's own setting. No user information in it."""
 
 
 class ThresholdJudge(ApiModel):
@@ -39,7 +45,6 @@ class ThresholdJudge(ApiModel):
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
-                {"rule": "has(self.min) || has(self.max)", "message": "a threshold needs min, max or both"},
                 {
                     "rule": "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
                     "message": "min must not be above max",
@@ -48,17 +53,17 @@ class ThresholdJudge(ApiModel):
         }
     )
 
-    query: Annotated[str, Field(min_length=1, max_length=8192)]
-    """PromQL giving a scalar or one series. Placeholders: {{namespace}}, {{deployment}}, {{candidate}}, {{stable}}
-    (revision names), {{args.x}} inside double-quoted strings; {{window}} (time since the rollout's first look, at least the
+    query: Annotated[str | None, Field(min_length=1, max_length=8192)] = None
+    """In the language of the metric's provider, giving one value: PromQL (a scalar or one series), a Datadog query, NRQL, Flux, a Graphite
+    target. The other providers' own settings say what is measured. Placeholders: {{namespace}}, {{deployment}}, {{candidate}}, {{stable}}
+    (revision names), {{args.x}}, in PromQL inside double-quoted strings; {{window}} (time since the rollout's first look, at least the
     interval) as a duration."""
     min: float | None = None
     max: float | None = None
+    """Without either bound, which a job may leave out, min is 1."""
 
     @model_validator(mode="after")
     def _bounds(self) -> ThresholdJudge:
-        if self.min is None and self.max is None:
-            raise ValueError("a threshold needs min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min must not be above max")
         return self
@@ -122,6 +127,60 @@ class SequentialJudge(ApiModel):
         return self
 
 
+PROVIDERS = {
+    "prometheus": "prometheus",
+    "web": "web",
+    "datadog": "datadog",
+    "cloud_watch": "cloudWatch",
+    "new_relic": "newRelic",
+    "influxdb": "influxdb",
+    "graphite": "graphite",
+    "mlflow": "mlflow",
+    "job": "job",
+    "plugin": "plugin",
+}
+"""Fields of a metric that name its provider, and how they are written."""
+
+_ONE_PROVIDER = f"give at most one provider: {', '.join(PROVIDERS.values())}"
+_QUERY_NEEDED = "this provider's threshold needs a query"
+_QUERY_NOT_TAKEN = (
+    "leave the threshold's query out: the settings of web, cloudWatch, mlflow and job say what is measured"
+)
+_COUNTERS = "the sequential judge counts requests in Prometheus: with another provider use threshold"
+_OF_EACH = "comparison and mannWhitney need a provider with queries: web, cloudWatch, mlflow and job have none"
+_BOUNDS = "a threshold needs min, max or both"
+_WITHOUT_QUERY = "has(self.web) || has(self.cloudWatch) || has(self.mlflow) || has(self.job)"
+
+PROVIDER_RULES: list[JsonValue] = [
+    {
+        "rule": f"[{', '.join(f'has(self.{word})' for word in PROVIDERS.values())}].filter(given, given).size() <= 1",
+        "message": _ONE_PROVIDER,
+    },
+    {
+        "rule": f"!has(self.threshold) || has(self.threshold.query) || has(self.plugin) || {_WITHOUT_QUERY}",
+        "message": _QUERY_NEEDED,
+    },
+    {
+        "rule": f"!has(self.threshold) || !has(self.threshold.query) || !({_WITHOUT_QUERY})",
+        "message": _QUERY_NOT_TAKEN,
+    },
+    {
+        "rule": "!has(self.threshold) || has(self.threshold.min) || has(self.threshold.max) || has(self.job)",
+        "message": _BOUNDS,
+    },
+    {
+        "rule": "!has(self.sequential) || !("
+        + " || ".join(f"has(self.{word})" for word in PROVIDERS.values() if word != "prometheus")
+        + ")",
+        "message": _COUNTERS,
+    },
+    {
+        "rule": f"!has(self.comparison) && !has(self.mannWhitney) || !({_WITHOUT_QUERY})",
+        "message": _OF_EACH,
+    },
+]
+
+
 class Metric(ApiModel):
     """One measured quantity and its judge."""
 
@@ -132,13 +191,24 @@ class Metric(ApiModel):
                     "rule": "[has(self.threshold), has(self.sequential), has(self.comparison), has(self.mannWhitney)]"
                     ".exists_one(given, given)",
                     "message": "give exactly one judge: threshold, sequential, comparison or mannWhitney",
-                }
+                },
+                *PROVIDER_RULES,
             ]
         }
     )
 
     name: Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
-    prometheus: PrometheusProvider = PrometheusProvider()
+    prometheus: PrometheusProvider | None = None
+    """The default, at the operator's own server."""
+    web: WebProvider | None = None
+    datadog: DatadogProvider | None = None
+    cloud_watch: CloudWatchProvider | None = None
+    new_relic: NewRelicProvider | None = None
+    influxdb: InfluxDBProvider | None = None
+    graphite: GraphiteProvider | None = None
+    mlflow: MLflowProvider | None = None
+    job: JobProvider | None = None
+    plugin: PluginProvider | None = None
     threshold: ThresholdJudge | None = None
     sequential: SequentialJudge | None = None
     comparison: ComparisonJudge | None = None
@@ -160,6 +230,33 @@ class Metric(ApiModel):
         if sum(judge is not None for judge in judges) != 1:
             raise ValueError("give exactly one judge: threshold, sequential, comparison or mannWhitney")
         return self
+
+    @model_validator(mode="after")
+    def _provider_fits(self) -> Metric:
+        if sum(getattr(self, field) is not None for field in PROVIDERS) > 1:
+            raise ValueError(_ONE_PROVIDER)
+        name, provider = self.provider
+        if self.sequential is not None and name != "prometheus":
+            raise ValueError(_COUNTERS)
+        if (self.comparison is not None or self.mann_whitney is not None) and provider.language is None:
+            raise ValueError(_OF_EACH)
+        if self.threshold is not None:
+            if provider.language is not None and name != "plugin" and self.threshold.query is None:
+                raise ValueError(_QUERY_NEEDED)
+            if provider.language is None and self.threshold.query is not None:
+                raise ValueError(_QUERY_NOT_TAKEN)
+            if name != "job" and self.threshold.min is None and self.threshold.max is None:
+                raise ValueError(_BOUNDS)
+        return self
+
+    @property
+    def provider(self) -> tuple[str, ProviderSettings]:
+        """The provider's name on the wire, and its settings."""
+        for field, word in PROVIDERS.items():
+            settings = getattr(self, field)
+            if settings is not None:
+                return word, settings
+        return "prometheus", PrometheusProvider()
 
 
 class AnalysisTemplateSpec(ApiModel):

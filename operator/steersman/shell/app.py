@@ -16,7 +16,18 @@ from kopf._core.engines.peering import Identity
 from steersman.adapters.kube.client import AioKubeClient, connect
 from steersman.adapters.kube.events import EventRecorder, EventType
 from steersman.adapters.kube.lease import LeaderElector
+from steersman.adapters.metrics.cloudwatch import CloudWatchProvider
+from steersman.adapters.metrics.datadog import DatadogProvider
+from steersman.adapters.metrics.graphite import GraphiteProvider
+from steersman.adapters.metrics.influxdb import InfluxDBProvider
+from steersman.adapters.metrics.job import JobProvider
+from steersman.adapters.metrics.mlflow import MLflowProvider
+from steersman.adapters.metrics.newrelic import NewRelicProvider
+from steersman.adapters.metrics.plugin import PluginProvider
 from steersman.adapters.metrics.prometheus import PrometheusProvider
+from steersman.adapters.metrics.shared import SharedQueries
+from steersman.adapters.metrics.transport import Transport
+from steersman.adapters.metrics.web import WebProvider
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.core.snapshot import EventIntent, Problem
@@ -28,6 +39,7 @@ from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
 from steersman.shell.late_kinds import LateKinds
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.metric_sources import MetricSources
 from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
@@ -91,10 +103,27 @@ class Operator:
             may_write=self._may_tell,
             busy=lambda: len(self._queue) > 0,
         )
-        self._prometheus = PrometheusProvider(config.prometheus_url)
+        transport = Transport()
+        self._jobs = JobProvider(client, may_write=self._may_write)
+        self._sources = MetricSources(
+            {
+                "prometheus": PrometheusProvider(config.prometheus_url, transport),
+                "web": WebProvider(transport),
+                "datadog": DatadogProvider(transport),
+                "cloudWatch": CloudWatchProvider(transport, own_identity=config.cloudwatch_own_identity),
+                "newRelic": NewRelicProvider(transport),
+                "influxdb": InfluxDBProvider(transport),
+                "graphite": GraphiteProvider(transport),
+                "mlflow": MLflowProvider(transport),
+                "job": self._jobs,
+                "plugin": PluginProvider(),
+            },
+            client,
+        )
+        self._queries = SharedQueries(self._sources)
         self._mlflow = MLflowRegistry()
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
-        self._desk = MeasurementDesk(self._prometheus, self._queue.add, telemetry.queried)
+        self._desk = MeasurementDesk(self._queries, self._queue.add, telemetry.queried)
         self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
@@ -173,10 +202,12 @@ class Operator:
         self._queue.close()
         await self._adopted.close()
         await self._poller.close()
+        self._jobs.ending()
         await self._desk.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
-        await self._prometheus.close()
+        await self._queries.close()
+        await self._sources.close()
         await self._mlflow.close()
         # After a signal kopf would wait 5 s for its own waiter for this.
         self.stop.set()

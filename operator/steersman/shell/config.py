@@ -23,6 +23,9 @@ class Config:
     """STEERSMAN_DEFAULT_REGISTRY_URL: MLflow server of ModelDeployments that name no ModelRegistry."""
     prometheus_url: str | None = None
     """STEERSMAN_PROMETHEUS_URL: where metric queries go that name no server."""
+    cloudwatch_own_identity: bool = False
+    """STEERSMAN_CLOUDWATCH_OWN_IDENTITY, true or false: whether CloudWatch metrics without credentials are asked with the operator's own AWS
+    identity, for everybody who may write a template."""
     pod_name: str = "steersman"
     """STEERSMAN_POD_NAME: identity in the leader election; default: the host name."""
     pod_namespace: str = "default"
@@ -68,6 +71,12 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(f"STEERSMAN_{name} must be a whole number from {low} to {high}, not {value!r}")
         return int(value)
 
+    def flag(name: str) -> bool:
+        value = text(name, "false").lower()
+        if value not in ("true", "false"):
+            raise ConfigError(f"STEERSMAN_{name} must be true or false, not {value!r}")
+        return value == "true"
+
     log_format = text("LOG_FORMAT", "json")
     if log_format not in ("json", "text"):
         raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
@@ -78,6 +87,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         namespaces=tuple(part.strip() for part in text("NAMESPACES").split(",") if part.strip()),
         default_registry_url=url("DEFAULT_REGISTRY_URL"),
         prometheus_url=url("PROMETHEUS_URL"),
+        cloudwatch_own_identity=flag("CLOUDWATCH_OWN_IDENTITY"),
         pod_name=text("POD_NAME", socket.gethostname()),
         pod_namespace=text("POD_NAMESPACE", "default"),
         lease_name=text("LEASE_NAME", "steersman"),

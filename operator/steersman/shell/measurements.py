@@ -32,8 +32,12 @@ class MeasurementDesk:
         return tuple(self._answers[key].values()) if key in self._answers else ()
 
     def submit(self, key: Key, queries: Sequence[MetricQuery]) -> None:
-        """Send what is neither under way nor answered."""
+        """Send what is neither under way nor answered. Of a Job the earlier look is waited for, so that they do not pile up."""
         for query in queries:
+            if query.source.provider == "job" and any(
+                pending.metric == query.metric and pending.at != query.at for pending in self._pending[key]
+            ):
+                continue
             if query not in self._pending[key] and query not in self._answers[key]:
                 self._pending[key][query] = asyncio.create_task(self._run(key, query), name=f"query {query.metric}")
 
@@ -58,10 +62,10 @@ class MeasurementDesk:
     async def _run(self, key: Key, query: MetricQuery) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            if query.over is None:
-                result = QueryResult(query, await self._provider.query(query))
-            else:
+            if query.over is not None:
                 result = QueryResult(query, series=await self._provider.query_range(query))
+            else:
+                result = QueryResult(query, await self._provider.query(query))
         except MetricError as error:
             result = QueryResult(query, error=str(error))
         except Exception:

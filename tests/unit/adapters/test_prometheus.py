@@ -14,10 +14,33 @@ import pytest
 from aiohttp import web
 
 from steersman.adapters.metrics.prometheus import PrometheusAuth, PrometheusProvider
-from steersman.ports import MetricError, MetricProvider
+from steersman.adapters.metrics.transport import Transport
+from steersman.core.analysis.model import MetricQuery, Over, Part, Sample, Series, Source
+from steersman.ports import MetricError, Secrets
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 AT = 1_800_000_000.5
+
+
+class Asking:
+    """A provider, and short ways to ask it."""
+
+    def __init__(self, provider: PrometheusProvider, timeout: str) -> None:
+        self.provider, self.timeout = provider, timeout
+
+    def source(self, address: str | None, **settings: Any) -> Source:
+        known = {} if address is None else {"address": address}
+        return Source("prometheus", json.dumps({**known, "timeout": self.timeout, **settings}))
+
+    async def instant(self, address: str | None, promql: str, at: float, **settings: Any) -> tuple[Sample, ...]:
+        secrets = settings.pop("secrets", Secrets())
+        query = MetricQuery("t/m", Part.VALUE, self.source(address, **settings), promql, at)
+        return await self.provider.query(query, secrets)
+
+    async def range(self, promql: str, at: float, over: Over | None) -> tuple[Series, ...]:
+        return await self.provider.query_range(
+            MetricQuery("t/m", Part.VALUE, self.source(None), promql, at, over), Secrets()
+        )
 
 
 def vector(*series: tuple[dict[str, str], str]) -> dict[str, Any]:
@@ -49,29 +72,29 @@ class Answering:
 
 
 @pytest.fixture
-async def make() -> AsyncIterator[Callable[..., PrometheusProvider]]:
+async def make() -> AsyncIterator[Callable[..., Asking]]:
     made: list[PrometheusProvider] = []
 
-    def factory(address: str | None, **options: Any) -> PrometheusProvider:
-        made.append(PrometheusProvider(address, **{"timeout": 0.5, **options}))
-        return made[-1]
+    def factory(address: str | None, auth: PrometheusAuth | None = None, timeout: str = "1s", **options: Any) -> Asking:
+        made.append(PrometheusProvider(address, Transport(**options), auth=auth))
+        return Asking(made[-1], timeout)
 
     yield factory
     for provider in made:
         await provider.close()
 
 
-Make = Callable[..., PrometheusProvider]
+Make = Callable[..., Asking]
 
 
 async def test_a_vector_with_its_labels(serve: Serve, make: Make) -> None:
     server = Answering(vector(({"pod": "a"}, "1.5"), ({"pod": "b"}, "-3e2")))
-    provider: MetricProvider = make(await serve(server) + "/prefix/")
+    provider = make(await serve(server) + "/prefix/")
     samples = await provider.instant(None, 'up{a="ü&="}', AT)
     assert [(dict(sample.labels), sample.value) for sample in samples] == [({"pod": "a"}, 1.5), ({"pod": "b"}, -300.0)]
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/prefix/api/v1/query")
-    assert server.forms == [{"query": 'up{a="ü&="}', "time": "1800000000.500", "timeout": "0.5s"}]
+    assert server.forms == [{"query": 'up{a="ü&="}', "time": "1800000000.500", "timeout": "1s"}]
 
 
 async def test_a_scalar_has_no_labels(serve: Serve, make: Make) -> None:
@@ -147,9 +170,9 @@ async def test_a_long_message_is_cut(serve: Serve, make: Make) -> None:
 
 async def test_a_slow_server_is_given_up(serve: Serve, make: Make) -> None:
     begin = time.monotonic()
-    with pytest.raises(MetricError, match=r"gave no answer within 0.5 s"):
+    with pytest.raises(MetricError, match=r"gave no answer within 1 s"):
         await make(await serve(Answering(vector(), delay=3))).instant(None, "x", AT)
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 2.5
 
 
 async def test_a_server_that_drips_is_given_up(serve: Serve, make: Make) -> None:
@@ -188,79 +211,25 @@ async def test_a_redirect_is_not_followed(serve: Serve, make: Make) -> None:
     ("address", "said"),
     [
         ("http://127.0.0.1:9", "cannot reach Prometheus at http://127.0.0.1:9: Connect call failed|refused"),
-        ("http://", "unusable Prometheus address"),
-        ("http://[", "unusable Prometheus address"),
-        ("file:///etc/passwd", "unusable Prometheus address"),
-        ("not a url", "unusable Prometheus address"),
+        ("http://", "cannot|unusable|address"),
+        ("http://[", "cannot|unusable|address"),
+        ("file:///etc/passwd", "cannot|unusable|address"),
+        ("not a url", "cannot|unusable|address"),
         (None, "no Prometheus address"),
     ],
 )
 async def test_an_address_that_does_not_work(make: Make, address: str | None, said: str) -> None:
     with pytest.raises(MetricError, match=said):
         await make(address).instant(None, "x", AT)
-    if address:
-        with pytest.raises(MetricError, match=said):
-            await make(None).instant(address, "x", AT)
 
 
 async def test_user_information_in_an_address_is_neither_sent_nor_shown(serve: Serve, make: Make) -> None:
     server = Answering(b"", 500)
     address = (await serve(server)).replace("http://", "http://user:s3cret@")
     with pytest.raises(MetricError) as caught:
-        await make(None).instant(address, "x", AT)
+        await make(address).instant(None, "x", AT)
     assert "s3cret" not in str(caught.value)
     assert "Authorization" not in server.requests[0].headers
-
-
-async def test_equal_queries_are_sent_once_and_kept_for_a_minute(serve: Serve, make: Make) -> None:
-    moment = 0.0
-    server = Answering(vector(({}, "1")), delay=0.1)
-    provider = make(await serve(server), clock=lambda: moment)
-    answers = await asyncio.gather(*[provider.instant(None, "x", AT) for _ in range(20)])
-    assert {sample.value for (sample,) in answers} == {1.0}
-    moment = 59.0
-    await provider.instant(None, "x", AT)
-    assert len(server.requests) == 1
-    await asyncio.gather(provider.instant(None, "y", AT), provider.instant(None, "x", AT + 15))
-    assert len(server.requests) == 3
-    moment = 61.0
-    await provider.instant(None, "x", AT)
-    assert len(server.requests) == 4
-
-
-async def test_errors_are_shared_in_flight_and_then_forgotten(serve: Serve, make: Make) -> None:
-    server = Answering({"status": "error", "errorType": "bad_data", "error": "no"}, 400, delay=0.1)
-    provider = make(await serve(server))
-    answers = await asyncio.gather(*[provider.instant(None, "x", AT) for _ in range(5)], return_exceptions=True)
-    assert [type(answer) for answer in answers] == [MetricError] * 5
-    assert len(server.requests) == 1
-    server.body, server.status = vector(), 200
-    assert await provider.instant(None, "x", AT) == ()
-
-
-async def test_one_who_stops_waiting_does_not_cancel_the_others(serve: Serve, make: Make) -> None:
-    server = Answering(vector(({}, "1")), delay=0.2)
-    provider = make(await serve(server))
-    first = asyncio.create_task(provider.instant(None, "x", AT))
-    second = asyncio.create_task(provider.instant(None, "x", AT))
-    await asyncio.sleep(0.05)
-    first.cancel()
-    assert (await second)[0].value == 1.0
-    with pytest.raises(asyncio.CancelledError):
-        await first
-
-
-async def test_the_cache_is_bounded(serve: Serve, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from steersman.adapters.metrics import prometheus
-
-    monkeypatch.setattr(prometheus, "CACHE_ANSWERS", 5)
-    provider = make(await serve(Answering(vector(({}, "1"), ({}, "2")))))
-    for number in range(10):
-        await provider.instant(None, f"q{number}", AT)
-    assert (len(provider._answers), provider._samples, provider._flights) == (5, 10, {})
-    monkeypatch.setattr(prometheus, "CACHE_SAMPLES", 4)
-    await provider.instant(None, "another", AT)
-    assert (len(provider._answers), provider._samples) == (2, 4)
 
 
 async def test_concurrency_is_bounded_per_address(serve: Serve, make: Make) -> None:
@@ -306,10 +275,37 @@ async def test_a_missing_token_file_is_an_error_of_the_query(make: Make, tmp_pat
         await provider.instant(None, "x", AT)
 
 
-async def test_close_ends_what_is_under_way(serve: Serve, make: Make) -> None:
-    provider = make(await serve(Answering(vector(), delay=5)), timeout=5.0)
-    asking = asyncio.create_task(provider.instant(None, "x", AT))
-    await asyncio.sleep(0.05)
-    await provider.close()
-    with pytest.raises(MetricError, match="closed"):
-        await asking
+async def test_values_over_time(serve: Serve, make: Make) -> None:
+    result = [{"metric": {"pod": "a"}, "values": [[AT - 15, "1"], [AT, "NaN"]]}]
+    server = Answering({"status": "success", "data": {"resultType": "matrix", "result": result}})
+    (series,) = await make(await serve(server)).range("x", AT, Over(AT - 60, 15.0))
+    assert (dict(series.labels), series.points[0]) == ({"pod": "a"}, (AT - 15, 1.0))
+    assert math.isnan(series.points[1][1])
+    assert server.requests[0].path == "/api/v1/query_range"
+    assert server.forms == [
+        {"query": "x", "start": "1799999940.500", "end": "1800000000.500", "step": "15.000", "timeout": "1s"}
+    ]
+
+
+@pytest.mark.parametrize("body", [vector(), {"status": "success", "data": {"resultType": "matrix", "result": [{}]}}])
+async def test_an_answer_that_is_no_matrix(serve: Serve, make: Make, body: Any) -> None:
+    with pytest.raises(MetricError, match=r"where values over time are needed|not as Prometheus does"):
+        await make(await serve(Answering(body))).range("x", AT, Over(AT - 60, 15.0))
+
+
+async def test_a_templates_own_credentials_and_tenant(serve: Serve, make: Make) -> None:
+    server = Answering(vector())
+    address = await serve(server)
+    provider = make("http://127.0.0.1:9", auth=PrometheusAuth(username="operator", password="own"))
+    headers = [{"name": "X-Scope-OrgID", "value": "team-a"}]
+    for data in ({"token": b"abc\n"}, {"username": b"u", "password": b"p"}):
+        secrets = Secrets("ns", {"login": data})
+        credentials = {"secretName": "login"}
+        await provider.instant(address, "x", AT, credentials=credentials, headers=headers, secrets=secrets)
+    sent = [request.headers.get("Authorization") for request in server.requests]
+    assert sent == ["Bearer abc", "Basic dTpw"]
+    assert {request.headers["X-Scope-OrgID"] for request in server.requests} == {"team-a"}
+    with pytest.raises(MetricError, match="Secret 'login' in namespace 'ns' needs the key token, or username"):
+        await provider.instant(
+            address, "x", AT, credentials={"secretName": "login"}, secrets=Secrets("ns", {"login": {}})
+        )

@@ -1,36 +1,27 @@
-"""Instant queries to Prometheus and everything that speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+"""Queries to Prometheus and everything that speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
 
-API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+API: https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from base64 import b64encode
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from weakref import WeakValueDictionary
+from typing import Any
 
-import aiohttp
-
-from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
+from steersman.adapters.http import one_line, server_url
 from steersman.adapters.metrics.clocks import check_clocks
-from steersman.core.analysis.model import MetricQuery, Sample
-from steersman.ports import MetricError
+from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization
+from steersman.api.metric_providers import PrometheusProvider as Settings
+from steersman.core.analysis.model import MetricQuery, Sample, Series
+from steersman.ports import MetricError, Secrets
 
-CACHE_SECONDS: Final = 60.0
-"""How long an answer is kept; a query names its moment, so that the answer stays right."""
-CACHE_ANSWERS: Final = 512
-"""Most answers that are kept."""
-CACHE_SAMPLES: Final = 100_000
-"""Most samples that all kept answers have together."""
-
-_Key = tuple[str | None, str, float]
+MAX_POINTS = 10_000
+"""Of a series; Prometheus itself gives at most 11,000."""
 
 
 @dataclass(frozen=True)
@@ -43,125 +34,72 @@ class PrometheusAuth:
 
 
 class PrometheusProvider:
-    """Implements steersman.ports.MetricProvider. Close it when done.
-
-    Equal queries (address, PromQL and moment) that are asked at once or again within a minute are sent once. Failures
-    are given to everybody who waits for them and then forgotten.
-    """
+    """Implements steersman.ports.MetricServer. `auth` is sent to the default address only, never to one that a template names."""
 
     def __init__(
         self,
         default_address: str | None,
+        transport: Transport | None = None,
         *,
-        timeout: float = 5.0,
-        max_bytes: int = 8 * 1024 * 1024,
-        concurrency: int = 10,
         auth: PrometheusAuth | None = None,
-        clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`timeout` is in seconds and includes the wait for one of `concurrency` turns, which are counted per address.
-
-        `auth` is sent to the default address only, never to an address that a template names. `wall` gives seconds since the epoch.
-        """
+        """`wall` gives seconds since the epoch, by the operator's clock."""
         self._default_address = default_address
-        self._timeout = timeout
-        self._max_bytes = max_bytes
-        self._concurrency = concurrency
+        self._transport = transport or Transport()
         self._auth = auth
-        self._clock = clock
         self._wall = wall
-        self._session: aiohttp.ClientSession | None = None
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._flights: dict[_Key, asyncio.Task[tuple[Sample, ...]]] = {}
-        self._answers: OrderedDict[_Key, tuple[float, tuple[Sample, ...]]] = OrderedDict()
-        self._samples = 0
 
-    async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
-        """Evaluate at the query's moment. Raises MetricError."""
-        return await self.instant(json.loads(query.source.settings).get("address"), query.text, query.at)
+    async def query(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Sample, ...]:  # noqa: B008  immutable
+        """Evaluate at the query's moment; NaN and infinities are kept. Raises MetricError."""
+        settings = Settings.model_validate_json(query.source.settings)
+        answer = await self._ask(settings, secrets, "query", _form(query.text, query.at))
+        return _vector(answer)
+
+    async def query_range(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Series, ...]:  # noqa: B008
+        """Values from `over.start` to the query's moment, one each `over.step`. Raises MetricError."""
+        if query.over is None:
+            raise MetricError("a query for values over time needs a time")
+        settings = Settings.model_validate_json(query.source.settings)
+        step = max(query.over.step, (query.at - query.over.start) / MAX_POINTS)
+        times = {"start": f"{query.over.start:.3f}", "end": f"{query.at:.3f}", "step": f"{step:.3f}"}
+        return _matrix(await self._ask(settings, secrets, "query_range", {"query": query.text, **times}))
 
     async def instant(self, address: str | None, promql: str, at: float) -> tuple[Sample, ...]:
-        """Evaluate at a moment (seconds since the epoch); NaN and infinities are kept. Raises MetricError."""
-        key = (address, promql, at)
-        self._forget()
-        if key in self._answers:
-            return self._answers[key][1]
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fly(key))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._landed(key, done))
-        try:
-            # One who stops waiting must not cancel the query of the others.
-            return await asyncio.shield(flight)
-        except asyncio.CancelledError:
-            if flight.cancelled():
-                raise MetricError("the Prometheus client was closed") from None
-            raise
+        """Evaluate PromQL at a moment (seconds since the epoch), without a template's settings. Raises MetricError."""
+        return _vector(await self._ask(Settings(address=address), Secrets(), "query", _form(promql, at)))
 
     async def close(self) -> None:
-        """End what is under way and close the connections."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        """Close the connections."""
+        await self._transport.close()
 
-    def _landed(self, key: _Key, flight: asyncio.Task[tuple[Sample, ...]]) -> None:
-        self._flights.pop(key, None)
-        if flight.cancelled() or flight.exception() is not None:
-            return
-        samples = flight.result()
-        self._answers[key] = (self._clock(), samples)
-        self._samples += len(samples)
-        self._forget()
-
-    def _forget(self) -> None:
-        horizon = self._clock() - CACHE_SECONDS
-        while self._answers:
-            moment, samples = next(iter(self._answers.values()))
-            if moment > horizon and len(self._answers) <= CACHE_ANSWERS and self._samples <= CACHE_SAMPLES:
-                return
-            self._answers.popitem(last=False)
-            self._samples -= len(samples)
-
-    async def _fly(self, key: _Key) -> tuple[Sample, ...]:
-        address, promql, at = key
-        base = address if address is not None else self._default_address
+    async def _ask(self, settings: Settings, secrets: Secrets, what: str, form: Mapping[str, str]) -> Answer:
+        base = settings.address if settings.address is not None else self._default_address
         if base is None:
             raise MetricError("no Prometheus address: the metric names none, and the operator has no default")
         try:
-            shown = server_url(base)
+            url = f"{server_url(base)}/api/v1/{what}"
         except ValueError as error:
             raise MetricError(f"unusable Prometheus address: {error}") from None
-        turns = self._turns.setdefault(shown, asyncio.Semaphore(self._concurrency))
-        try:
-            async with asyncio.timeout(self._timeout), turns:
-                status, body = await self._post(shown, promql, at, self._headers(own=address is None))
-        except TimeoutError as error:
-            raise MetricError(f"Prometheus at {shown} gave no answer within {self._timeout:g} s") from error
-        except TooLarge as error:
-            raise MetricError(f"Prometheus at {shown}: {error}; the query selects too much") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise MetricError(f"cannot reach Prometheus at {shown}: {connection_trouble(error)}") from error
-        return _samples(shown, status, body)
-
-    async def _post(self, base: str, promql: str, at: float, headers: dict[str, str]) -> tuple[int, bytes]:
-        if self._session is None:
-            self._session = new_session()
-        form = {"query": promql, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"}
+        own = self._own_headers() if settings.address is None else authorization(settings.credentials, secrets)
         sent = self._wall()
-        async with self._session.post(
-            f"{base}/api/v1/query", data=form, headers=headers, allow_redirects=False
-        ) as response:
-            if response.status == 200:
-                check_clocks(base, response.headers.get("Date"), sent, self._wall())
-            return response.status, await read_bounded(response, self._max_bytes)
+        answer = await self._transport.fetch(
+            Request(
+                "Prometheus",
+                url,
+                settings.timeout,
+                "POST",
+                headers={**{header.name: header.value for header in settings.headers}, **own},
+                form={**form, "timeout": f"{settings.timeout:g}s"},
+                tls=self._transport.tls(settings.tls, secrets),
+            )
+        )
+        if answer.status == 200:
+            check_clocks(answer.shown, answer.headers.get("Date"), sent, self._wall())
+        return answer
 
-    def _headers(self, *, own: bool) -> dict[str, str]:
-        if not own or self._auth is None:
+    def _own_headers(self) -> dict[str, str]:
+        if self._auth is None:
             return {}
         if self._auth.bearer_token_file is not None:
             try:
@@ -175,37 +113,57 @@ class PrometheusProvider:
         return {}
 
 
-def _samples(shown: str, status: int, body: bytes) -> tuple[Sample, ...]:
-    """Parse an answer. Raises MetricError for everything but an instant vector or a scalar."""
-    if 300 <= status < 400:
-        raise MetricError(f"Prometheus at {shown} answered with a redirect (HTTP {status}), which is not followed")
-    if status in (401, 403):
-        raise MetricError(f"Prometheus at {shown} refused access (HTTP {status})")
+def _form(promql: str, at: float) -> dict[str, str]:
+    return {"query": promql, "time": f"{at:.3f}"}
+
+
+def _data(answer: Answer) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = json.loads(answer.body)
         succeeded = document["status"] == "success"
         if not succeeded:
             kind, said = document["errorType"], document["error"]
+        else:
+            data: dict[str, Any] = document["data"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise MetricError(f"{shown} answered HTTP {status}, but not as Prometheus does") from None
+        raise answer.malformed() from None
     if not succeeded:
         verb = "rejected" if kind == "bad_data" else "could not evaluate"
         raise MetricError(f"Prometheus {verb} the query: {one_line(said)}")
+    return data
+
+
+def _vector(answer: Answer) -> tuple[Sample, ...]:
+    """Raises MetricError for everything but an instant vector or a scalar."""
+    data = _data(answer)
     try:
-        return _vector(document["data"])
+        kind, result = data["resultType"], data["result"]
+        if kind == "scalar":
+            return (Sample({}, _number(result)),)
+        if kind != "vector":
+            raise MetricError(f"the query gives a {one_line(kind, 20)}, where an instant vector or a scalar is needed")
+        if any("histogram" in series and "value" not in series for series in result):
+            raise MetricError("the query gives native histograms, where numbers are needed")
+        return tuple(Sample(_labels(series["metric"]), _number(series["value"])) for series in result)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise MetricError(f"{shown} answered HTTP {status}, but not as Prometheus does") from None
+        raise answer.malformed() from None
 
 
-def _vector(data: dict[str, Any]) -> tuple[Sample, ...]:
-    kind, result = data["resultType"], data["result"]
-    if kind == "scalar":
-        return (Sample({}, _number(result)),)
-    if kind != "vector":
-        raise MetricError(f"the query gives a {one_line(kind, 20)}, where an instant vector or a scalar is needed")
-    if any("histogram" in series and "value" not in series for series in result):
-        raise MetricError("the query gives native histograms, where numbers are needed")
-    return tuple(Sample(_labels(series["metric"]), _number(series["value"])) for series in result)
+def _matrix(answer: Answer) -> tuple[Series, ...]:
+    data = _data(answer)
+    try:
+        if data["resultType"] != "matrix":
+            raise MetricError(
+                f"the query gives a {one_line(data['resultType'], 20)}, where values over time are needed"
+            )
+        if any("histograms" in series and "values" not in series for series in data["result"]):
+            raise MetricError("the query gives native histograms, where numbers are needed")
+        return tuple(
+            Series(_labels(series["metric"]), tuple((float(pair[0]), _number(pair)) for pair in series["values"]))
+            for series in data["result"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise answer.malformed() from None
 
 
 def _number(pair: list[Any]) -> float:

@@ -10,7 +10,8 @@ from steersman.api.analysis import AnalysisTemplateSpec, Argument, Metric
 from steersman.api.comparison_judges import Scoring
 from steersman.core.analysis import comparison, mann_whitney, sequential, threshold
 from steersman.core.analysis.model import BoundMetric
-from steersman.core.analysis.promql import PromQLError
+from steersman.core.analysis.placeholders import PlaceholderError
+from steersman.core.analysis.source import check as check_source
 
 
 class BindingError(ValueError):
@@ -46,16 +47,17 @@ def _bound(
     )
     try:
         if metric.sequential is not None:
+            check_source(metric, args, window=None)
             sequential.check(metric.sequential, args)
         elif metric.threshold is not None:
-            threshold.check(metric.threshold, args)
+            threshold.check(metric, metric.threshold, args)
         elif metric.comparison is not None:
-            comparison.check(metric.comparison, args)
+            comparison.check(metric, metric.comparison, args)
         elif metric.mann_whitney is not None:
-            mann_whitney.check(metric.mann_whitney, args)
+            mann_whitney.check(metric, metric.mann_whitney, args)
         else:
             raise BindingError(f"{bound.name}: no judge that this version knows")
-    except PromQLError as error:
+    except PlaceholderError as error:
         raise BindingError(f"{bound.name}: {error}") from error
     return bound
 

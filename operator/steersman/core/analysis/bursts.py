@@ -11,7 +11,7 @@ from steersman.api.analysis import SequentialJudge
 from steersman.api.status import SequentialStatus
 from steersman.core.analysis import sequential
 from steersman.core.analysis.dispersion import of_past
-from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Over, Part, QueryResult
+from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Over, Part, QueryResult, Source
 
 PAST_SECONDS: Final = 3600.0
 """How far back."""
@@ -25,13 +25,13 @@ def is_wanted(settings: SequentialJudge, state: SequentialStatus | None) -> bool
 
 
 def queries(
-    bound: BoundMetric, settings: SequentialJudge, context: AnalysisContext, until: float
+    bound: BoundMetric, settings: SequentialJudge, where: Source, context: AnalysisContext, until: float
 ) -> tuple[MetricQuery, ...]:
     """Stable's counts in each interval up to a moment. They name the revision: the past of all would be too much to answer."""
     row = sequential.row(bound, settings, context, context.stable)
     step = max(bound.interval, STEP_SECONDS)
     over = Over(until - math.floor(PAST_SECONDS / step) * step, step)
-    asked = sequential.queries(bound, settings, step, until, of=row)
+    asked = sequential.queries(bound, settings, where, step, until, of=row)
     # Failures say all; successes have to be taken from requests.
     needed = [query for query in asked if settings.failures is None or query.part is Part.FAILURES]
     return tuple(replace(query, over=over, reference=True) for query in needed)

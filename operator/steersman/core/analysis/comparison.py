@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from steersman.api.analysis import Metric
 from steersman.api.comparison_judges import ComparisonJudge
 from steersman.api.judgement_status import ComparisonStatus
 from steersman.api.status import MeasurementPhase
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, QueryResult, Sample
 from steersman.core.analysis.past import REFERENCE_SECONDS, before_the_switch, needs_reference
-from steersman.core.analysis.query_text import check_query_of_each, query_text_of
-from steersman.core.analysis.source import source
+from steersman.core.analysis.query_text import check_query_of_each, query_text
 
 
-def check(settings: ComparisonJudge, args: Mapping[str, str]) -> None:
-    """Raise PromQLError when the query cannot be rendered with these arguments."""
-    check_query_of_each(settings.query, args)
+def check(metric: Metric, settings: ComparisonJudge, args: Mapping[str, str]) -> None:
+    """Raise PlaceholderError when the query cannot be rendered with these arguments."""
+    check_query_of_each(metric, settings.query, args)
 
 
 def queries(
@@ -31,8 +31,8 @@ def queries(
     """The candidate's query of a look, and stable's: of the same time or, once, of the time before a switch."""
 
     def ask(part: Part, revision: str, window: float, moment: float, *, reference: bool = False) -> MetricQuery:
-        text = query_text_of(settings.query, bound, context, revision, window)
-        return MetricQuery(bound.name, part, source(bound.metric), text, moment, reference=reference)
+        where, text = query_text(settings.query, bound, context, window, revision)
+        return MetricQuery(bound.name, part, where, text, moment, reference=reference)
 
     window = max(bound.interval, at - first_look_at)
     candidate = ask(Part.CANDIDATE, context.candidate, window, at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from steersman.api.analysis import Metric
 from steersman.api.comparison_judges import Direction, EffectMeasure, MannWhitneyJudge, NanStrategy
 from steersman.api.judgement_status import Classification, MannWhitneyStatus
 from steersman.api.status import MeasurementPhase
@@ -14,8 +15,7 @@ from steersman.core.analysis.kayenta.preprocessing import prepared, without_gaps
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Over, Part, QueryResult, Series
 from steersman.core.analysis.past import before_the_switch, needs_reference
-from steersman.core.analysis.query_text import check_query_of_each, query_text_of
-from steersman.core.analysis.source import source
+from steersman.core.analysis.query_text import check_query_of_each, query_text
 
 MOST_POINTS = 1000
 """The most values of a side that are asked for: the latest."""
@@ -33,9 +33,9 @@ _PHASES = {
 }
 
 
-def check(settings: MannWhitneyJudge, args: Mapping[str, str]) -> None:
-    """Raise PromQLError when the query cannot be rendered with these arguments."""
-    check_query_of_each(settings.query, args)
+def check(metric: Metric, settings: MannWhitneyJudge, args: Mapping[str, str]) -> None:
+    """Raise PlaceholderError when the query cannot be rendered with these arguments."""
+    check_query_of_each(metric, settings.query, args)
 
 
 def queries(
@@ -44,8 +44,8 @@ def queries(
     """Both sides' values up to a look; stable's of the same time or, after a switch, of the time before it."""
 
     def ask(part: Part, revision: str, over: Over, moment: float, *, reference: bool = False) -> MetricQuery:
-        text = query_text_of(settings.query, bound, context, revision, settings.step)
-        return MetricQuery(bound.name, part, source(bound.metric), text, moment, over, reference)
+        where, text = query_text(settings.query, bound, context, settings.step, revision)
+        return MetricQuery(bound.name, part, where, text, moment, over, reference)
 
     over = since(settings, first_look_at, at)
     candidate = ask(Part.CANDIDATE, context.candidate, over, at)

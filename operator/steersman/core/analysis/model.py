@@ -125,6 +125,12 @@ class AnalysisContext:
     stage: AnalysisStage
     weight_reached_at: float | None
     """When the candidate's present weight was seen in the route; None while it is being changed."""
+    run_id: str = ""
+    """MLflow run of the candidate's version; empty when it is not known."""
+    registry_url: str = ""
+    """Of the ModelDeployment's registry."""
+    registry_secret: str | None = None
+    """Name of the Secret with its credentials, in the ModelDeployment's namespace."""
 
 
 class Verdict(StrEnum):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from steersman.core.analysis.model import NAMESPACE_LABEL, REVISION_LABEL
+from steersman.core.analysis.placeholders import PlaceholderError
 
 COUNTER_MEMORY_SECONDS = 900
 """How long a counter's last value is remembered when its pod is gone or not scraped."""
@@ -25,7 +26,7 @@ _SELECTOR = re.compile(
 )
 
 
-class PromQLError(ValueError):
+class PromQLError(PlaceholderError):
     """A query or selector that cannot be used; the message says why."""
 
 

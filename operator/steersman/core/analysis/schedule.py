@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from steersman.api.status import AnalysisStatus, MetricStatus
 from steersman.core.analysis import bursts, comparison, mann_whitney, sequential, threshold
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery
+from steersman.core.analysis.source import source
 
 SETTLE_SECONDS = 2.0
 """How long after a grid point it is looked at. A scrape carries the time at which it began but arrives when it is done;
@@ -71,13 +72,14 @@ def look_queries(
     settings = bound.metric.sequential
     if settings is None:
         return ()
-    look = sequential.queries(bound, settings, at - counts_from(metric), at)
+    where = source(bound.metric, context, bound.args)
+    look = sequential.queries(bound, settings, where, at - counts_from(metric), at)
     state = metric.sequential
     if bursts.is_wanted(settings, state):
-        look += bursts.queries(bound, settings, context, first_look_at)
+        look += bursts.queries(bound, settings, where, context, first_look_at)
     if sequential.needs_reference(context) and (state is None or state.reference_requests is None):
         window = sequential.REFERENCE_SECONDS
-        return look + sequential.queries(bound, settings, window, first_look_at, reference=True)
+        return look + sequential.queries(bound, settings, where, window, first_look_at, reference=True)
     return look
 
 

@@ -24,11 +24,11 @@ from steersman.core.analysis.model import (
     MetricQuery,
     Part,
     Sample,
+    Source,
 )
 from steersman.core.analysis.promql import check_selector, count_since, fill, narrowed, render, unless_known
 from steersman.core.analysis.proportion import upper_bound
 from steersman.core.analysis.rows import find
-from steersman.core.analysis.source import source
 from steersman.core.analysis.weighing import Counts, Prudence, Span, Weighed, share_of, weigh, weigh_alone
 
 REFERENCE_SECONDS = 600
@@ -106,6 +106,7 @@ def needs_reference(context: AnalysisContext) -> bool:
 def queries(
     bound: BoundMetric,
     settings: SequentialJudge,
+    source: Source,
     window: float,
     at: float,
     *,
@@ -118,7 +119,7 @@ def queries(
         MetricQuery(
             metric=bound.name,
             part=part,
-            source=source(bound.metric),
+            source=source,
             text=_text(
                 bound,
                 settings,

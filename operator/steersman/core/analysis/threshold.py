@@ -5,26 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from steersman.api.analysis import ThresholdJudge
+from steersman.api.analysis import Metric, ThresholdJudge
 from steersman.api.status import MeasurementPhase
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Part, Sample
 from steersman.core.analysis.query_text import check_query, query_text
-from steersman.core.analysis.source import source
 
 
-def check(settings: ThresholdJudge, args: Mapping[str, str]) -> None:
-    """Raise PromQLError when the query cannot be rendered with these arguments."""
-    check_query(settings.query, args)
+def check(metric: Metric, settings: ThresholdJudge, args: Mapping[str, str]) -> None:
+    """Raise PlaceholderError when query or provider cannot be used with these arguments."""
+    check_query(metric, settings.query, args)
 
 
 def queries(
     bound: BoundMetric, settings: ThresholdJudge, context: AnalysisContext, first_look_at: float, at: float
 ) -> tuple[MetricQuery, ...]:
     """The one query of a look."""
-    window = max(bound.interval, at - first_look_at)
-    text = query_text(settings.query, bound, context, window)
-    return (MetricQuery(bound.name, Part.VALUE, source(bound.metric), text, at),)
+    window = math.ceil(max(bound.interval, at - first_look_at))
+    where, text = query_text(settings.query, bound, context, window)
+    return (MetricQuery(bound.name, Part.VALUE, where, text, at),)
 
 
 def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:
@@ -36,6 +35,9 @@ def judge(settings: ThresholdJudge, samples: Sequence[Sample]) -> Judgement:
     value = samples[0].value
     if not math.isfinite(value):
         return _inconclusive(f"the query returned {value}, which is no measurement")
+    if settings.min is None and settings.max is None:
+        # Only a job may leave both out: 1 is its success.
+        settings = settings.model_copy(update={"min": 1.0})
     if settings.min is not None and value < settings.min:
         return Judgement(MeasurementPhase.FAIL, f"{value:.6g} is below the minimum {settings.min:.6g}", value)
     if settings.max is not None and value > settings.max:

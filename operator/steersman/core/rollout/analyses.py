@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from steersman.core.analysis.assess import advance
 from steersman.core.analysis.model import AnalysisContext, Assessment, BoundMetric, MetricQuery, Verdict
 from steersman.core.analysis.schedule import due
 from steersman.core.analysis.verdict import verdict
+from steersman.core.pod.template import RegistryAccess
 from steersman.core.rollout.turn import Turn
+from steersman.core.snapshot import Problem
 
 _PHASES = {
     AnalysisStage.BACKGROUND: frozenset({RolloutPhase.STEPPING, RolloutPhase.PROMOTING}),
@@ -116,4 +119,26 @@ def judged(turn: Turn) -> Assessment | None:
 def _context(
     turn: Turn, stage: AnalysisStage, stable: str, candidate: str, reached_at: float | None
 ) -> AnalysisContext:
-    return AnalysisContext(turn.namespace, turn.name, stable, candidate, stage, reached_at)
+    registry = turn.snapshot.registry
+    access = RegistryAccess("") if isinstance(registry, Problem) else registry
+    return AnalysisContext(
+        turn.namespace,
+        turn.name,
+        stable,
+        candidate,
+        stage,
+        reached_at,
+        run_id=_run_id(turn, candidate),
+        registry_url=access.url,
+        registry_secret=access.secret_name,
+    )
+
+
+def _run_id(turn: Turn, candidate: str) -> str:
+    """The run of the candidate's version, as far as the pinned version is the candidate's; nothing but a plain id."""
+    model = turn.status.model
+    beside = (turn.status.candidate, turn.status.stable)
+    version = next((revision.version for revision in beside if revision and revision.name == candidate), None)
+    if model is None or model.run_id is None or model.version != version:
+        return ""
+    return model.run_id if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", model.run_id) else ""
