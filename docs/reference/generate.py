@@ -1,14 +1,18 @@
-"""Make docs/reference/api.md from the API's schemas: `python docs/reference/generate.py [--check]`."""
+"""Make docs/reference/api.md from the API's schemas, and the table of templates.md from the chart: `python docs/reference/generate.py [--check]`."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 REFERENCE = Path(__file__).resolve().parent
+TEMPLATES = REFERENCE.parents[1] / "helm" / "steersman" / "files" / "analysis-templates"
 sys.path.insert(0, str(REFERENCE.parents[1] / "operator"))
 
 from steersman.api.crds import KINDS, Kind, write  # noqa: E402
@@ -150,11 +154,39 @@ def _sentence(text: str) -> str:
     return start + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def templates_page() -> str:
+    """templates.md with its table made anew."""
+    page = (REFERENCE / "templates.md").read_text()
+    before, begin, rest = page.partition("<!-- begin templates")
+    mark, newline, inside = rest.partition("\n")
+    _, end, after = inside.partition("<!-- end templates -->")
+    rows = [_template_row(path) for path in sorted(TEMPLATES.glob("*.yaml"))]
+    table = "\n".join(["| Template | Asks | Judge | Arguments |", "|---|---|---|---|", *rows])
+    return f"{before}{begin}{mark}{newline}\n{table}\n\n{end}{after}"
+
+
+def _template_row(path: Path) -> str:
+    text = path.read_text()
+    comment = " ".join(
+        line.lstrip("# ") for line in text[: re.search(r"^[^#]", text, re.MULTILINE).start()].splitlines()
+    )  # type: ignore[union-attr]
+    question = re.split(r"(?<=[?.;]) ", comment, maxsplit=1)[0].rstrip(";")
+    spec = yaml.safe_load(text)
+    judges = []
+    for metric in spec["metrics"]:
+        limits = metric.get("threshold", {})
+        bounds = [f"at {word} {limits[key]:g}" for key, word in (("min", "least"), ("max", "most")) if key in limits]
+        judges.append(" ".join(["`threshold`", *bounds]) if limits else "`sequential`")
+    args = ", ".join(f"`{arg['name']}` = {arg['value']}" for arg in spec.get("args", []))
+    return f"| `{path.stem}` | {question} | {'; '.join(judges)} | {args} |"
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Write api.md, or check it."""
+    """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether the file differs, and fail then")
-    return write({REFERENCE / "api.md": api_page()}, check=parser.parse_args(arguments).check)
+    pages = {REFERENCE / "api.md": api_page(), REFERENCE / "templates.md": templates_page()}
+    return write(pages, check=parser.parse_args(arguments).check)
 
 
 if __name__ == "__main__":

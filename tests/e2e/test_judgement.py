@@ -12,7 +12,9 @@ from e2e.workspace import GATEWAY, Workspace, canary
 RATE = 50.0
 GOOD, BAD = 0.002, 0.02
 """Shares of the requests that fail by an exception of the model."""
-LANES = ("a", "b", "c", "d")
+BY_ENVOY = ("envoy-errors", "envoy-latency", "envoy-saturation")
+LANES = {"a": ("request-errors",), "b": ("request-errors",), "c": ("request-errors", "latency"), "d": BY_ENVOY}
+"""ModelDeployments, and by which built-in templates they are judged."""
 GOOD_EACH = 5
 """Good candidates in a row of each of the four ModelDeployments: twenty in all."""
 
@@ -20,14 +22,16 @@ GOOD_EACH = 5
 class Lane:
     """A ModelDeployment with traffic of its own."""
 
-    def __init__(self, workspace: Workspace, name: str, template: str = "request-errors", **changes: Any) -> None:
+    def __init__(
+        self, workspace: Workspace, name: str, templates: tuple[str, ...] = ("request-errors",), **changes: Any
+    ) -> None:
         self.workspace = workspace
         self.name = name
         self.host = f"{name}.{workspace.host}"
         self.model = workspace.model(name)
         workspace.version(self.model)
         traffic = {"gatewayAPI": {**GATEWAY["gatewayAPI"], "hostnames": [self.host]}}
-        analysis = {"templates": [{"name": template}], "interval": "2s"}
+        analysis = {"templates": [{"name": template} for template in templates], "interval": "2s"}
         settings: dict[str, Any] = {"traffic": traffic, "analysis": analysis, "replicas": 1} | changes
         workspace.apply(workspace.deployment(self.model, name, **settings))
         self.traffic = Traffic(workspace.cluster.gateway_url, self.host, rate=RATE)
@@ -51,7 +55,7 @@ def test_a_candidate_with_two_percent_exceptions_is_rolled_back(workspace: Works
     strategy = canary(50, pause="10m")
     lanes = [
         Lane(workspace, "own", strategy=strategy),
-        Lane(workspace, "proxy", template="envoy-errors", strategy=strategy),
+        Lane(workspace, "proxy", templates=("envoy-errors",), strategy=strategy),
     ]
     for lane in lanes:
         workspace.until_stable("1", lane.name)
@@ -84,9 +88,10 @@ def test_a_candidate_with_two_percent_exceptions_is_rolled_back(workspace: Works
 
 
 def test_twenty_good_candidates_in_a_row_are_promoted(workspace: Workspace) -> None:
-    """They fail as often as stable, 0.2 %; five in a row of each of four ModelDeployments."""
+    """They fail as often as stable, 0.2 %; five in a row of each of four ModelDeployments, one of which is judged by Envoy's metrics."""
     workspace.light_runtime({str(number): {"fail": GOOD} for number in range(1, GOOD_EACH + 2)})
-    lanes = [Lane(workspace, name, strategy=canary(20, 50, pause="6s", scale_down_delay="1s")) for name in LANES]
+    strategy = canary(20, 50, pause="6s", scale_down_delay="1s")
+    lanes = [Lane(workspace, name, templates, strategy=strategy) for name, templates in LANES.items()]
     for lane in lanes:
         workspace.until_stable("1", lane.name)
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,7 @@
 """The generated parts of the Helm chart and the data that it ships."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,5 +71,12 @@ def test_the_latency_objective_is_a_bound_of_the_runtimes_histogram():
     assert spec["args"][0]["value"] in {str(bound) for bound in DURATION_BUCKETS}
 
 
-def test_built_in_templates_are_the_documented_three():
-    assert [path.stem for path in BUILT_IN_TEMPLATES] == ["error-ratio", "latency", "request-errors"]
+def test_every_built_in_template_names_its_source_or_is_of_our_own_runtime():
+    for path in BUILT_IN_TEMPLATES:
+        comment = "".join(line for line in path.read_text().splitlines() if line.startswith("#"))
+        assert "https://" in comment or "see " in comment or "steersman_" in path.read_text(), path.stem
+
+
+def test_built_in_templates_are_in_the_reference():
+    page = (CHART.parents[1] / "docs" / "reference" / "templates.md").read_text()
+    assert [path.stem for path in BUILT_IN_TEMPLATES] == re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
