@@ -180,7 +180,7 @@ def test_without_settings_the_operator_takes_its_own_defaults(render):
     config = from_environment(plain_environment(render()))
     assert (config.namespaces, config.prometheus_url, config.default_registry_url) == ((), None, None)
     assert config.cluster_wide
-    assert config.cloudwatch_own_identity is True
+    assert config.cloudwatch_own_identity is False
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (0, 0)
 
 
