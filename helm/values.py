@@ -62,6 +62,14 @@ class Endpoint(ValuesModel):
     """Base URL, without user information."""
 
 
+class CloudWatch(ValuesModel):
+    """Metrics from Amazon CloudWatch."""
+
+    own_identity: bool = False
+    """Ask with the operator's own AWS identity where a metric names no credentials: everybody who may write an AnalysisTemplate then
+    reads every metric that this identity may."""
+
+
 class Log(ValuesModel):
     """The operator's log."""
 
@@ -182,6 +190,7 @@ class Values(ValuesModel):
     """The MLflow server of ModelDeployments that name no ModelRegistry."""
     prometheus: Endpoint = Endpoint()
     """The Prometheus of metrics that name no address."""
+    cloud_watch: CloudWatch = CloudWatch()
     log: Log = Log()
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are reconciled at the same time."""

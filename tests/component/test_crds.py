@@ -94,6 +94,9 @@ GOOD = [
         {**template(mannWhitney={"query": "x"}), "scoring": {"groups": [{"name": "ungrouped", "weight": 60}]}},
     ),
     ("AnalysisTemplate", {**template(mannWhitney=MANN_WHITNEY), "scoring": SCORING}),
+    ("AnalysisTemplate", template(threshold={}, job={"spec": {"template": {"spec": {"any": ["thing"]}}}})),
+    ("AnalysisTemplate", template(threshold={"min": 1}, web={"url": "http://a/{{candidate}}", "jmesPath": "a.b"})),
+    ("AnalysisTemplate", template(threshold={"min": 1}, plugin={"name": "weather", "config": {"a": {"b": [1]}}})),
 ]
 
 
@@ -267,6 +270,40 @@ BAD = {
         "ModelRegistry",
         {"mlflow": {"url": "http://m"}, "pollInterval": "10ms"},
         "must be at least 1s",
+    ),
+    "two providers": (
+        "AnalysisTemplate",
+        template(threshold={"query": "up", "min": 1}, prometheus={}, job={"spec": {}}),
+        "give at most one provider",
+    ),
+    "no query": ("AnalysisTemplate", template(threshold={"min": 1}), "threshold needs a query"),
+    "a query that is not taken": (
+        "AnalysisTemplate",
+        template(threshold={"query": "up", "min": 1}, mlflow={"metric": "auc"}),
+        "leave the threshold's query out",
+    ),
+    "counters elsewhere": (
+        "AnalysisTemplate",
+        template(sequential=SEQUENTIAL, datadog={"credentials": {"secretName": "a"}}),
+        "with another provider use threshold",
+    ),
+    "a plain Authorization header": (
+        "AnalysisTemplate",
+        template(
+            threshold={"min": 1},
+            web={"url": "http://a", "jmesPath": "a", "headers": [{"name": "authorization", "value": "x"}]},
+        ),
+        "this header is set by the operator, or from a Secret",
+    ),
+    "credentials for the operator's own server": (
+        "AnalysisTemplate",
+        template(threshold={"query": "up", "min": 1}, prometheus={"credentials": {"secretName": "a"}}),
+        "credentials and tls need an address",
+    ),
+    "a timeout of an hour": (
+        "AnalysisTemplate",
+        template(threshold={"query": "up", "min": 1}, prometheus={"timeout": "1h"}),
+        "must be 1s to 1m",
     ),
     "no judge": ("AnalysisTemplate", template(), "give exactly one judge"),
     "two judges": (

@@ -151,6 +151,7 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
         "defaultRegistry": {"url": "http://mlflow.mlflow.svc:5000"},
         "log": {"format": "text", "level": "debug"},
         "workers": 7,
+        "cloudWatch": {"ownIdentity": True},
         "maxRollouts": 20,
         "maxRolloutsPerNamespace": 3,
     }
@@ -160,6 +161,7 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
     assert config.prometheus_url == "http://prometheus.monitoring.svc:9090"
     assert config.default_registry_url == "http://mlflow.mlflow.svc:5000"
     assert (config.log_format, config.log_level, config.workers) == ("text", "DEBUG", 7)
+    assert config.cloudwatch_own_identity is True
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 3)
     ports = {port["name"]: port["containerPort"] for port in operator_container(manifests)["ports"]}
     assert ports == {"metrics": config.metrics_port, "health": config.health_port}
@@ -178,6 +180,7 @@ def test_without_settings_the_operator_takes_its_own_defaults(render):
     config = from_environment(plain_environment(render()))
     assert (config.namespaces, config.prometheus_url, config.default_registry_url) == ((), None, None)
     assert config.cluster_wide
+    assert config.cloudwatch_own_identity is False
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (0, 0)
 
 
@@ -234,6 +237,7 @@ IN_NAMESPACES = {
     ("", "pods"): {"list"},
     ("", "events"): {"create", "patch"},
     ("", "secrets"): {"get"},
+    ("batch", "jobs"): {"get", "list", "create", "delete"},
 }
 IN_THE_CLUSTER = {
     **IN_NAMESPACES,

@@ -74,7 +74,7 @@ class Telemetry:
         self.query_seconds = Histogram(
             "steersman_metric_query_duration_seconds",
             "Duration of a metric query",
-            buckets=(0.01, 0.05, 0.25, 1, 5),
+            buckets=(0.01, 0.05, 0.25, 1, 5, 30, 300),
             registry=self.registry,
         )
         self.registry_polls = Counter(

@@ -90,7 +90,13 @@ def test_every_state_and_action_is_explained() -> None:
         assert f"`{word}`" in ROLLOUTS, word
 
 
-PAGES = ["reference/rollouts.md", "reference/conditions.md", "reference/capacity.md", "architecture.md"]
+PAGES = [
+    "reference/metric-providers.md",
+    "reference/rollouts.md",
+    "reference/conditions.md",
+    "reference/capacity.md",
+    "architecture.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

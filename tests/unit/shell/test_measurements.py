@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from steersman.core.analysis.model import MetricQuery, Part, Sample, Source
+from steersman.core.analysis.model import MetricQuery, Over, Part, Sample, Series, Source
 from steersman.ports import MetricError
 from steersman.shell.measurements import MeasurementDesk
 
@@ -26,6 +26,10 @@ class Provider:
         if self.error is not None:
             raise self.error
         return (Sample({}, 1.0),)
+
+    async def query_range(self, query: MetricQuery) -> tuple[Series, ...]:
+        self.asked.append(f"range {query.text}")
+        return (Series({}, ((15.0, 1.0),)),)
 
 
 async def test_a_query_is_sent_once_until_its_answer_is_recorded() -> None:
@@ -74,3 +78,30 @@ async def test_dropped_keys_leave_nothing() -> None:
     provider.hold.set()
     await asyncio.sleep(0.01)
     assert desk.results(KEY) == ()
+
+
+async def test_values_over_time_are_series() -> None:
+    provider = Provider()
+    desk = MeasurementDesk(provider, lambda key: None, lambda result, seconds: None)
+    desk.submit(KEY, [MetricQuery("t/m", Part.CANDIDATE, Source(), "up", 15.0, Over(0.0, 5.0))])
+    await asyncio.sleep(0.01)
+    (result,) = desk.results(KEY)
+    assert provider.asked == ["range up"] and result.series[0].points == ((15.0, 1.0),) and result.samples == ()
+
+
+async def test_a_later_look_waits_for_the_job_of_the_earlier_one() -> None:
+    provider, woken = Provider(), []
+    provider.hold.clear()
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    jobs = [MetricQuery("t/m", Part.VALUE, Source("job"), "a", at) for at in (15.0, 30.0)]
+    for job in jobs:
+        desk.submit(KEY, [job])
+        await asyncio.sleep(0.01)
+    assert provider.asked == ["a"]
+    provider.hold.set()
+    await asyncio.sleep(0.01)
+    assert woken == [KEY]
+    desk.recorded(KEY, desk.results(KEY))
+    desk.submit(KEY, [jobs[1]])
+    await asyncio.sleep(0.01)
+    assert provider.asked == ["a", "a"]

@@ -23,7 +23,9 @@ class WebProvider:
     async def query(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Sample, ...]:  # noqa: B008  immutable
         """One number, or none where the expression finds nothing. Raises MetricError."""
         settings = Settings.model_validate_json(query.source.settings)
-        headers = {"Content-Type": "application/json"} if settings.body is not None else {}
+        headers: dict[str, str] = {}
+        if settings.body is not None and not any(each.name.lower() == "content-type" for each in settings.headers):
+            headers["Content-Type"] = "application/json"
         for header in settings.headers:
             if header.secret is not None:
                 name = header.secret.secret_name
