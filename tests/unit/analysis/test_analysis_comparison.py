@@ -190,7 +190,7 @@ def test_a_failed_query_is_an_error() -> None:
 def test_a_query_that_is_the_same_for_both_is_refused() -> None:
     with pytest.raises(BindingError, match=r"template/latency: the query has no \{\{revision\}\}"):
         bound(comparison(judge={"query": "up"}))
-    with pytest.raises(BindingError, match="no {{revision}}"):
+    with pytest.raises(BindingError, match=r"no \{\{revision\}\}"):
         bound(comparison(judge={"query": 'up{r="{{candidate}}"}'}))
 
 
