@@ -1,6 +1,7 @@
-"""Every built-in template against its system's own exposition: scraped by a real Prometheus as the documentation says, and counted by the operator's judge.
+"""Every built-in template against a sample in its system's format: scraped by a real Prometheus as the documentation says, and counted by the operator's judge.
 
-The samples are in the formats of the systems (their first lines name the source). A runtime's sample is one pod's page, which stable's pod shows three
+The samples are written by hand after the sources that their first lines name; none is captured from the system. They prove that queries, labels and
+relabelling fit together, not that the system writes what the sample says. A runtime's sample is one pod's page, which stable's pod shows three
 times over; a gateway's holds both revisions, stable with nine times the candidate's requests.
 """
 
