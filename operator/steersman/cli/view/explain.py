@@ -15,7 +15,8 @@ from steersman.api.status import AnalysisStage, AnalysisStatus, Measurement, Met
 from steersman.cli.view.analysis import RESULT_STYLES, STAGE_NAMES, rates, sides_of
 from steersman.cli.view.judgements import comparison_lines, mann_whitney_lines, score_lines
 from steersman.cli.view.text import clean, human_duration, number, plain
-from steersman.core.analysis.evidence import ODDS
+from steersman.core.analysis.caution import Memory
+from steersman.core.analysis.evidence import ODDS, start
 
 BAR = 30
 """Columns of a bar that reaches the bound."""
@@ -110,7 +111,29 @@ def _evidence(judge: SequentialStatus, stage: AnalysisStage, bound: float | None
         ratios = [math.exp(min(log, 700.0)) for log in logs]
         table.add_row("LR(r) of all looks", *map(number, (*ratios, math.fsum(ratios) / len(ratios))))
         lines.append(table)
+        lines.append(Text(_doubt(judge)))
+    if judge.detectable is not None:
+        lines.append(
+            Text(f"by now four of five candidates that fail {number(100 * judge.detectable)} % would have been found")
+        )
     return lines
+
+
+def _doubt(judge: SequentialStatus) -> str:
+    """What is left of the evidence when the worst looks and the time after new weights are doubted."""
+    memory = Memory(
+        judge.log_likelihood_ratios,
+        judge.greatest_looks,
+        judge.unsettled if len(judge.unsettled) == len(ODDS) else start(),
+    )
+    said = [f"all looks {number(memory.total)}"]
+    outliers = len(judge.greatest_looks) - 1
+    if outliers > 0:
+        said.append(f"with the worst {outliers} lowered to the next {number(memory.winsorized(outliers))}")
+    said.append(f"without the time after new weights {number(memory.settled())}")
+    if judge.burst > 1.0:
+        said.append(f"{number(judge.burst)} failures count as one")
+    return "; ".join(said)
 
 
 def _looks(measurements: Sequence[Measurement], bound: float | None, now: float) -> RenderableType:
