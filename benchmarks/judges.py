@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 
+from benchmarks.judging.plot import save
 from benchmarks.judging.rules import RULES
-from benchmarks.judging.scenarios import MINUTES, Scenario, scenarios
+from benchmarks.judging.scenarios import MINUTES, WEIGHTS, Scenario, scenarios
 from benchmarks.judging.trials import Score, play
+from benchmarks.report import DOCUMENT, JUDGES, write
 
+PICTURE = DOCUMENT.parent / "benchmarks" / "judges.svg"
 OURS, KAYENTA, FLAGGER = "Steersman", "Kayenta", "Flagger, threshold 5"
 FALSE_ALARMS = 0.01
 """Most false rollbacks of Steersman in any scenario."""
@@ -27,13 +31,20 @@ def main() -> int:
     parser.add_argument("--rollouts", type=int, default=400, help="of each scenario; default 400")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="scenarios whose names hold this")
+    parser.add_argument("--write", action="store_true", help="put tables and picture into docs/benchmarks.md")
     arguments = parser.parse_args()
     results = []
     for scenario in scenarios():
         if arguments.only in scenario.name:
             results.append((scenario, play(scenario, RULES, arguments.rollouts, arguments.seed)))
             print(f"{scenario.name} …", file=sys.stderr)
-    print(markdown(results, arguments.rollouts))
+    text = markdown(results, arguments.rollouts)
+    print(text)
+    if arguments.write:
+        save(results, PICTURE)
+        write(f"![{PICTURE.stem}]({PICTURE.relative_to(DOCUMENT.parent)})\n\n{text}", part=JUDGES)
+    for what in out_of_reach(results):
+        print(f"out of reach of any test: {what}", file=sys.stderr)
     missed = misses(results, arguments.rollouts)
     for what in missed:
         print(f"missed: {what}", file=sys.stderr)
@@ -61,7 +72,7 @@ def markdown(results: Results, rollouts: int) -> str:
 
 
 def _share(score: Score) -> str:
-    return f"{100 * score.ended:.2g} %"
+    return f"{100 * score.ended:.3g} %"
 
 
 def _cost(score: Score) -> str:
@@ -89,9 +100,33 @@ def misses(results: Results, rollouts: int) -> list[str]:
             found += [
                 f"{scenario.name}: {ours.failed:.0f} failed requests, {name} {other.failed:.0f}"
                 for name, other, part in ((FLAGGER, flagger, 3.0), (KAYENTA, kayenta, 2.0))
-                if ours.failed > other.failed / part
+                if ours.failed > other.failed / part >= least_failed(scenario.ratio)
             ]
     return found
+
+
+def out_of_reach(results: Results) -> list[str]:
+    """Targets that no test reaches whose false alarms are as few."""
+    return [
+        f"{scenario.name}: {part:.0f}th of {name}'s {scores[name].failed:.0f} failed requests"
+        for scenario, scores in results
+        if scenario.ratio == 10
+        for name, part in ((FLAGGER, 3.0), (KAYENTA, 2.0))
+        if scores[name].failed / part < least_failed(scenario.ratio)
+    ]
+
+
+def least_failed(ratio: float) -> float:
+    """The fewest failures of the candidate, on average, after which any test can find it that is wrong once in a hundred times.
+
+    Wald's bound (A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical Statistics 16, 1945): log(1/alpha) over the mean
+    logarithm of the likelihood ratio that a failure brings. It is for tests that always find the candidate, at the first weight.
+    """
+    share = WEIGHTS[0] / 100.0
+    odds = ratio * share / (1.0 - share)
+    bad = odds / (1.0 + odds)
+    each = bad * math.log(bad / share) + (1.0 - bad) * math.log((1.0 - bad) / (1.0 - share))
+    return bad * math.log(1.0 / FALSE_ALARMS) / each
 
 
 def _error(share: float, rollouts: int) -> float:

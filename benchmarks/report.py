@@ -11,7 +11,8 @@ from benchmarks.results import Figure, Result
 from cluster.binaries import KUBERNETES_VERSION
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- begin bench-engine -->", "<!-- end bench-engine -->"
+ENGINE, JUDGES = "bench-engine", "bench-judges"
+"""Names of the parts of the document that are written."""
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -52,10 +53,11 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def write(text: str, document: Path = DOCUMENT) -> None:
-    """Put it between the markers of docs/benchmarks.md."""
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def write(text: str, document: Path = DOCUMENT, part: str = ENGINE) -> None:
+    """Put it between the markers of a part of docs/benchmarks.md."""
+    opening, closing = f"<!-- begin {part} -->", f"<!-- end {part} -->"
+    before, begin, rest = document.read_text().partition(opening)
+    _, end, after = rest.partition(closing)
     if not begin or not end:
-        raise ValueError(f"{document} lacks the markers {BEGIN} and {END}")
-    document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        raise ValueError(f"{document} lacks the markers {opening} and {closing}")
+    document.write_text(f"{before}{opening}\n\n{text}\n\n{closing}{after}")

@@ -62,6 +62,15 @@ class Endpoint(ValuesModel):
     """Base URL, without user information."""
 
 
+class Prometheus(Endpoint):
+    """A server that the operator queries."""
+
+    secret_name: Annotated[str, Field(pattern=rf"{DNS_SUBDOMAIN}|^$", max_length=253)] = ""
+    """A Secret of the release's namespace with `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`. Any may be missing."""
+    headers: dict[str, str] = {}
+    """Sent with every query, such as a tenant's: {X-Scope-OrgID: operations}. No commas."""
+
+
 class CloudWatch(ValuesModel):
     """Metrics from Amazon CloudWatch."""
 
@@ -188,7 +197,7 @@ class Values(ValuesModel):
     """Namespaced mode: only these namespaces are watched, with Roles instead of ClusterRoles. Empty: the whole cluster."""
     default_registry: Endpoint = Endpoint()
     """The MLflow server of ModelDeployments that name no ModelRegistry."""
-    prometheus: Endpoint = Endpoint()
+    prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
     log: Log = Log()

@@ -147,7 +147,11 @@ def test_the_operators_pod_meets_the_restricted_standard_without_defaults_filled
 def test_the_operator_understands_the_environment_that_it_is_given(render):
     values = {
         **NAMESPACED,
-        "prometheus": {"url": "http://prometheus.monitoring.svc:9090"},
+        "prometheus": {
+            "url": "http://prometheus.monitoring.svc:9090",
+            "secretName": "prometheus-access",
+            "headers": {"X-Scope-OrgID": "team-a"},
+        },
         "defaultRegistry": {"url": "http://mlflow.mlflow.svc:5000"},
         "log": {"format": "text", "level": "debug"},
         "workers": 7,
@@ -162,6 +166,10 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
     assert config.default_registry_url == "http://mlflow.mlflow.svc:5000"
     assert (config.log_format, config.log_level, config.workers) == ("text", "DEBUG", 7)
     assert config.cloudwatch_own_identity is True
+    assert config.prometheus_headers == (("X-Scope-OrgID", "team-a"),)
+    assert config.prometheus_credentials is not None
+    mounts = {mount["mountPath"]: mount["name"] for mount in operator_container(manifests)["volumeMounts"]}
+    assert mounts[config.prometheus_credentials] == "prometheus"
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 3)
     ports = {port["name"]: port["containerPort"] for port in operator_container(manifests)["ports"]}
     assert ports == {"metrics": config.metrics_port, "health": config.health_port}

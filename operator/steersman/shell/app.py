@@ -7,6 +7,7 @@ import gc
 import logging
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -24,7 +25,7 @@ from steersman.adapters.metrics.job import JobProvider
 from steersman.adapters.metrics.mlflow import MLflowProvider
 from steersman.adapters.metrics.newrelic import NewRelicProvider
 from steersman.adapters.metrics.plugin import PluginProvider
-from steersman.adapters.metrics.prometheus import PrometheusProvider
+from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
@@ -107,7 +108,14 @@ class Operator:
         self._jobs = JobProvider(client, may_write=self._may_write)
         self._sources = MetricSources(
             {
-                "prometheus": PrometheusProvider(config.prometheus_url, transport),
+                "prometheus": PrometheusProvider(
+                    config.prometheus_url,
+                    transport,
+                    own=OwnAccess(
+                        Path(config.prometheus_credentials) if config.prometheus_credentials else None,
+                        dict(config.prometheus_headers),
+                    ),
+                ),
                 "web": WebProvider(transport),
                 "datadog": DatadogProvider(transport),
                 "cloudWatch": CloudWatchProvider(transport, own_identity=config.cloudwatch_own_identity),

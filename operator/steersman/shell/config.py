@@ -23,6 +23,10 @@ class Config:
     """STEERSMAN_DEFAULT_REGISTRY_URL: MLflow server of ModelDeployments that name no ModelRegistry."""
     prometheus_url: str | None = None
     """STEERSMAN_PROMETHEUS_URL: where metric queries go that name no server."""
+    prometheus_credentials: str | None = None
+    """STEERSMAN_PROMETHEUS_CREDENTIALS: a directory for that server: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`."""
+    prometheus_headers: tuple[tuple[str, str], ...] = ()
+    """STEERSMAN_PROMETHEUS_HEADERS: for that server, `name=value` pairs with commas between them, such as X-Scope-OrgID=team."""
     cloudwatch_own_identity: bool = False
     """STEERSMAN_CLOUDWATCH_OWN_IDENTITY, true or false: whether CloudWatch metrics without credentials are asked with the operator's own AWS
     identity, for everybody who may write a template."""
@@ -77,6 +81,12 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(f"STEERSMAN_{name} must be true or false, not {value!r}")
         return value == "true"
 
+    def pairs(name: str) -> tuple[tuple[str, str], ...]:
+        parts = [part.strip().partition("=") for part in text(name).split(",") if part.strip()]
+        if not all(key.strip() and equals for key, equals, _ in parts):
+            raise ConfigError(f"STEERSMAN_{name} must be name=value pairs with commas between them")
+        return tuple((key.strip(), value.strip()) for key, _, value in parts)
+
     log_format = text("LOG_FORMAT", "json")
     if log_format not in ("json", "text"):
         raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
@@ -87,6 +97,8 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         namespaces=tuple(part.strip() for part in text("NAMESPACES").split(",") if part.strip()),
         default_registry_url=url("DEFAULT_REGISTRY_URL"),
         prometheus_url=url("PROMETHEUS_URL"),
+        prometheus_credentials=text("PROMETHEUS_CREDENTIALS") or None,
+        prometheus_headers=pairs("PROMETHEUS_HEADERS"),
         cloudwatch_own_identity=flag("CLOUDWATCH_OWN_IDENTITY"),
         pod_name=text("POD_NAME", socket.gethostname()),
         pod_namespace=text("POD_NAMESPACE", "default"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from steersman.adapters.metrics.prometheus import PrometheusAuth, PrometheusProvider
+from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.transport import Transport
 from steersman.core.analysis.model import MetricQuery, Over, Part, Sample, Series, Source
 from steersman.ports import MetricError, Secrets
@@ -75,8 +75,8 @@ class Answering:
 async def make() -> AsyncIterator[Callable[..., Asking]]:
     made: list[PrometheusProvider] = []
 
-    def factory(address: str | None, auth: PrometheusAuth | None = None, timeout: str = "1s", **options: Any) -> Asking:
-        made.append(PrometheusProvider(address, Transport(**options), auth=auth))
+    def factory(address: str | None, own: OwnAccess | None = None, timeout: str = "1s", **options: Any) -> Asking:
+        made.append(PrometheusProvider(address, Transport(**options), own=own or OwnAccess()))
         return Asking(made[-1], timeout)
 
     yield factory
@@ -249,7 +249,7 @@ async def test_a_bearer_token_goes_to_the_default_address_only(serve: Serve, mak
     server = Answering(vector())
     address = await serve(server)
     (tmp_path / "token").write_text("first\n")
-    provider = make(address, auth=PrometheusAuth(bearer_token_file=tmp_path / "token"))
+    provider = make(address, own=OwnAccess(tmp_path))
     await provider.instant(None, "x", AT)
     (tmp_path / "token").write_text("second\n")
     await provider.instant(None, "y", AT)
@@ -258,21 +258,25 @@ async def test_a_bearer_token_goes_to_the_default_address_only(serve: Serve, mak
     assert sent == ["Bearer first", "Bearer second", None]
 
 
-async def test_basic_auth_goes_to_the_default_address_only(serve: Serve, make: Make) -> None:
+async def test_basic_auth_goes_to_the_default_address_only(serve: Serve, make: Make, tmp_path: Path) -> None:
     server = Answering(vector())
     address = await serve(server)
-    auth = PrometheusAuth(username="user", password="pässword")
-    provider = make(address, auth=auth)
+    (tmp_path / "username").write_text("user")
+    (tmp_path / "password").write_text("pässword")
+    provider = make(address, own=OwnAccess(tmp_path, {"X-Scope-OrgID": "operations"}))
     await provider.instant(None, "x", AT)
     await provider.instant(address, "x", AT)
     assert [request.headers.get("Authorization") for request in server.requests] == ["Basic dXNlcjpww6Rzc3dvcmQ=", None]
-    assert "pässword" not in repr(auth)
+    assert [request.headers.get("X-Scope-OrgID") for request in server.requests] == ["operations", None]
 
 
-async def test_a_missing_token_file_is_an_error_of_the_query(make: Make, tmp_path: Path) -> None:
-    provider = make("http://127.0.0.1:9", auth=PrometheusAuth(bearer_token_file=tmp_path / "none"))
-    with pytest.raises(MetricError, match="bearer token"):
+async def test_files_that_cannot_be_read_are_an_error_of_the_query(make: Make, tmp_path: Path) -> None:
+    provider = make("http://127.0.0.1:9", own=OwnAccess(tmp_path / "none"))
+    with pytest.raises(MetricError, match="the operator's own files"):
         await provider.instant(None, "x", AT)
+    (tmp_path / "ca.crt").write_text("no certificate")
+    with pytest.raises(MetricError, match="the certificates in Secret 'prometheus' cannot be used"):
+        await make("https://127.0.0.1:9", own=OwnAccess(tmp_path)).instant(None, "x", AT)
 
 
 async def test_values_over_time(serve: Serve, make: Make) -> None:
@@ -293,10 +297,11 @@ async def test_an_answer_that_is_no_matrix(serve: Serve, make: Make, body: Any) 
         await make(await serve(Answering(body))).range("x", AT, Over(AT - 60, 15.0))
 
 
-async def test_a_templates_own_credentials_and_tenant(serve: Serve, make: Make) -> None:
+async def test_a_templates_own_credentials_and_tenant(serve: Serve, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("the operator's")
     server = Answering(vector())
     address = await serve(server)
-    provider = make("http://127.0.0.1:9", auth=PrometheusAuth(username="operator", password="own"))
+    provider = make("http://127.0.0.1:9", own=OwnAccess(tmp_path))
     headers = [{"name": "X-Scope-OrgID", "value": "team-a"}]
     for data in ({"token": b"abc\n"}, {"username": b"u", "password": b"p"}):
         secrets = Secrets("ns", {"login": data})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from benchmarks.audit import AuditLog, by_verb_and_kind, parse
-from benchmarks.report import BEGIN, END, markdown, number, write
+from benchmarks.report import ENGINE, markdown, number, write
 from benchmarks.results import Figure, Result
 
 
@@ -86,7 +86,7 @@ def test_a_target_is_kept_up_to_its_limit(value: float, limit: float | None, jud
 
 def test_figures_are_written_between_the_markers_and_nowhere_else(tmp_path: Path) -> None:
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    document.write_text(f"before\n\n<!-- begin {ENGINE} -->\nold\n<!-- end {ENGINE} -->\n\nafter\n")
     text = markdown([Result("Idle", "How.", [Figure("CPU", 1.234, "%", 2, "0.5", "10.6")], ["More."])])
     write(text, document)
     written = document.read_text()

@@ -20,6 +20,8 @@ def test_every_variable_is_read() -> None:
             "STEERSMAN_NAMESPACES": "a, b,",
             "STEERSMAN_DEFAULT_REGISTRY_URL": "http://mlflow:5000/",
             "STEERSMAN_PROMETHEUS_URL": "https://prometheus",
+            "STEERSMAN_PROMETHEUS_CREDENTIALS": "/etc/prometheus",
+            "STEERSMAN_PROMETHEUS_HEADERS": "X-Scope-OrgID=a=b, THANOS-TENANT=c,",
             "STEERSMAN_LOG_FORMAT": "text",
             "STEERSMAN_LOG_LEVEL": "debug",
             "STEERSMAN_METRICS_PORT": "1234",
@@ -29,6 +31,8 @@ def test_every_variable_is_read() -> None:
     )
     assert config.namespaces == ("a", "b") and not config.cluster_wide
     assert config.default_registry_url == "http://mlflow:5000"
+    assert config.prometheus_credentials == "/etc/prometheus"
+    assert config.prometheus_headers == (("X-Scope-OrgID", "a=b"), ("THANOS-TENANT", "c"))
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 2)
     assert (config.log_format, config.log_level, config.metrics_port) == ("text", "DEBUG", 1234)
 
@@ -37,6 +41,7 @@ def test_every_variable_is_read() -> None:
     ("name", "value"),
     [
         ("STEERSMAN_WORKERS", "0"),
+        ("STEERSMAN_PROMETHEUS_HEADERS", "X-Scope-OrgID"),
         ("STEERSMAN_WORKERS", "many"),
         ("STEERSMAN_METRICS_PORT", "70000"),
         ("STEERSMAN_MAX_ROLLOUTS", "-1"),

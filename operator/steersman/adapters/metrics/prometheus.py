@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from steersman.adapters.http import one_line, server_url
 from steersman.adapters.metrics.clocks import check_clocks
 from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization
+from steersman.api.metric_providers import Header, SecretRef, Tls
 from steersman.api.metric_providers import PrometheusProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError, Secrets
@@ -24,30 +24,52 @@ MAX_POINTS = 10_000
 """Of a series; Prometheus itself gives at most 11,000."""
 
 
-@dataclass(frozen=True)
-class PrometheusAuth:
-    """Credentials for the operator's own server: a bearer token's file (read at each request), or user and password."""
+OWN = "prometheus"
+"""The name under which the operator's own files stand for a Secret."""
 
-    bearer_token_file: Path | None = None
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
+
+@dataclass(frozen=True)
+class OwnAccess:
+    """How the operator's own server is asked: with the files of a directory, read at each request, and with headers."""
+
+    directory: Path | None = None
+    """A mounted Secret: `token`, or `username` and `password`; `ca.crt`; `tls.crt` and `tls.key`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Such as a tenant's name."""
+
+    def applied(self, settings: Settings) -> tuple[Settings, Secrets]:
+        """Settings with them, and what they name. Raises MetricError when a file cannot be read."""
+        headers = [Header(name=name, value=value) for name, value in self.headers.items()]
+        if self.directory is None:
+            return settings.model_copy(update={"headers": [*headers, *settings.headers]}), Secrets()
+        try:
+            files = {path.name: path.read_bytes() for path in self.directory.iterdir() if path.is_file()}
+        except OSError as error:
+            raise MetricError("cannot read the operator's own files with Prometheus's credentials") from error
+        known = {"token", "username"} & files.keys()
+        update = {
+            "headers": [*headers, *settings.headers],
+            "credentials": SecretRef(secret_name=OWN) if known else None,
+            "tls": Tls(secret_name=OWN),
+        }
+        return settings.model_copy(update=update), Secrets("the operator's own", {OWN: files})
 
 
 class PrometheusProvider:
-    """Implements steersman.ports.MetricServer. `auth` is sent to the default address only, never to one that a template names."""
+    """Implements steersman.ports.MetricServer. `own` is for the default address only, never for one that a template names."""
 
     def __init__(
         self,
         default_address: str | None,
         transport: Transport | None = None,
         *,
-        auth: PrometheusAuth | None = None,
+        own: OwnAccess = OwnAccess(),
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`wall` gives seconds since the epoch, by the operator's clock."""
         self._default_address = default_address
         self._transport = transport or Transport()
-        self._auth = auth
+        self._own = own
         self._wall = wall
 
     async def query(self, query: MetricQuery, secrets: Secrets = Secrets()) -> tuple[Sample, ...]:  # noqa: B008  immutable
@@ -81,7 +103,8 @@ class PrometheusProvider:
             url = f"{server_url(base)}/api/v1/{what}"
         except ValueError as error:
             raise MetricError(f"unusable Prometheus address: {error}") from None
-        own = self._own_headers() if settings.address is None else authorization(settings.credentials, secrets)
+        if settings.address is None:
+            settings, secrets = self._own.applied(settings)
         sent = self._wall()
         answer = await self._transport.fetch(
             Request(
@@ -89,7 +112,10 @@ class PrometheusProvider:
                 url,
                 settings.timeout,
                 "POST",
-                headers={**{header.name: header.value for header in settings.headers}, **own},
+                headers={
+                    **{header.name: header.value for header in settings.headers},
+                    **authorization(settings.credentials, secrets),
+                },
                 form={**form, "timeout": f"{settings.timeout:g}s"},
                 tls=self._transport.tls(settings.tls, secrets),
             )
@@ -97,20 +123,6 @@ class PrometheusProvider:
         if answer.status == 200:
             check_clocks(answer.shown, answer.headers.get("Date"), sent, self._wall())
         return answer
-
-    def _own_headers(self) -> dict[str, str]:
-        if self._auth is None:
-            return {}
-        if self._auth.bearer_token_file is not None:
-            try:
-                token = self._auth.bearer_token_file.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise MetricError("cannot read the file with Prometheus's bearer token") from error
-            return {"Authorization": f"Bearer {token}"}
-        if self._auth.username is not None:
-            pair = f"{self._auth.username}:{self._auth.password or ''}"
-            return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-        return {}
 
 
 def _form(promql: str, at: float) -> dict[str, str]:
