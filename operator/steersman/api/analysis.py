@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from steersman.api.comparison_judges import UNGROUPED, ComparisonJudge, MannWhitneyJudge, Scoring
 from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
+from steersman.api.metric_access import ProviderSettings
 from steersman.api.metric_providers import (
     CloudWatchProvider,
     DatadogProvider,
@@ -20,7 +21,6 @@ from steersman.api.metric_providers import (
     NewRelicProvider,
     PluginProvider,
     PrometheusProvider,
-    ProviderSettings,
     WebProvider,
 )
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from steersman.api.analysis import PROVIDERS, Metric
-from steersman.api.metric_providers import ProviderSettings
+from steersman.api.metric_access import ProviderSettings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import AccessRefused, ApiError, KubeClient, MetricError, MetricServer, NotFound, Secrets
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steersman.api.metric_providers import Language
+from steersman.api.metric_access import Language
 from steersman.core.analysis.languages import PlaceholderError, render
 
 ANY = st.text(max_size=30) | st.text(alphabet="'\"\\${}/.%#?&=;\n\r{}() ", max_size=12)

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
-from steersman.api.metric_providers import SecretRef, Tls
+from steersman.api.metric_access import SecretRef, Tls
 from steersman.ports import AccessRefused, MetricError, Secrets
 
 MAX_BYTES: Final = 8 * 1024 * 1024

@@ -10,16 +10,8 @@ import jmespath
 
 from steersman.api.analysis import Metric
 from steersman.api.meta import ApiModel
-from steersman.api.metric_providers import (
-    JobProvider,
-    Language,
-    MLflowProvider,
-    NewRelicProvider,
-    PluginProvider,
-    ProviderSettings,
-    SecretRef,
-    WebProvider,
-)
+from steersman.api.metric_access import Language, ProviderSettings, SecretRef
+from steersman.api.metric_providers import JobProvider, MLflowProvider, NewRelicProvider, PluginProvider, WebProvider
 from steersman.core.analysis import job
 from steersman.core.analysis.languages import json_text, render
 from steersman.core.analysis.model import AnalysisContext, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from steersman.api.metric_providers import Language
+from steersman.api.metric_access import Language
 from steersman.core.analysis import promql
 from steersman.core.analysis.languages import flux, header, json_text, nrql, plain, url
 from steersman.core.analysis.placeholders import PlaceholderError
