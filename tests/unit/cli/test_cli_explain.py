@@ -50,6 +50,16 @@ def test_evidence_is_a_bar_up_to_the_bound(run: Run) -> None:
     assert bars == [0, BAR // 2, BAR], "14.1 is half way to 200 on a logarithmic scale"
 
 
+def test_what_doubt_leaves_is_told(run: Run) -> None:
+    once = [max(0.0, log / 2) for log in LOGS]
+    changes = {"greatestLooks": [[0.0] * 7, once, once], "unsettled": once, "burst": 7.5, "detectable": 0.034}
+    out = run(InMemoryClient(judged(**changes)), "explain", "fraud").out
+    settled = mixture([log - each for log, each in zip(LOGS, once, strict=True)])
+    assert f"{settled:.3g} without the time after new weights; 7.5 failures count as one" in out
+    assert "with the worst 2 looks lowered to the next" in out
+    assert "four of five candidates that fail 3.4 % would have been found" in out
+
+
 def test_a_rollout_under_way_and_a_threshold(run: Run) -> None:
     out = run(InMemoryClient(samples.canary()), "explain", "fraud").out
     assert out.startswith("fraud: fraud-v8-5e6f7a8b is on trial;")

@@ -16,7 +16,7 @@ from steersman.cli.view.analysis import RESULT_STYLES, STAGE_NAMES, rates, sides
 from steersman.cli.view.judgements import comparison_lines, mann_whitney_lines, score_lines
 from steersman.cli.view.text import clean, human_duration, number, plain
 from steersman.core.analysis.caution import Memory
-from steersman.core.analysis.evidence import ODDS, start
+from steersman.core.analysis.evidence import CAP, ODDS, start
 
 BAR = 30
 """Columns of a bar that reaches the bound."""
@@ -126,14 +126,16 @@ def _doubt(judge: SequentialStatus) -> str:
         judge.greatest_looks,
         judge.unsettled if len(judge.unsettled) == len(ODDS) else start(),
     )
-    said = [f"all looks {number(memory.total)}"]
     outliers = len(judge.greatest_looks) - 1
+    left = [f"{_told(memory.settled())} without the time after new weights"]
     if outliers > 0:
-        said.append(f"with the worst {outliers} lowered to the next {number(memory.winsorized(outliers))}")
-    said.append(f"without the time after new weights {number(memory.settled())}")
-    if judge.burst > 1.0:
-        said.append(f"{number(judge.burst)} failures count as one")
-    return "; ".join(said)
+        left.insert(0, f"{_told(memory.winsorized(outliers))} with the worst {outliers} looks lowered to the next")
+    counted = [f"{number(judge.burst)} failures count as one"] if judge.burst > 1.0 else []
+    return "; ".join([f"of the mean is left: {', '.join(left)}", *counted])
+
+
+def _told(evidence: float) -> str:
+    return f"over {number(CAP)}" if evidence >= CAP * (1.0 - 1e-9) else number(evidence)
 
 
 def _looks(measurements: Sequence[Measurement], bound: float | None, now: float) -> RenderableType:
