@@ -53,7 +53,7 @@ def test_evidence_is_a_bar_up_to_the_bound(run: Run) -> None:
 def test_what_doubt_leaves_is_told(run: Run) -> None:
     once = [max(0.0, log / 2) for log in LOGS]
     changes = {"greatestLooks": [[0.0] * 7, once, once], "unsettled": once, "burst": 7.5, "detectable": 0.034}
-    out = run(InMemoryClient(judged(**changes)), "explain", "fraud").out
+    out = " ".join(run(InMemoryClient(judged(**changes)), "explain", "fraud").out.split())
     settled = mixture([log - each for log, each in zip(LOGS, once, strict=True)])
     assert f"{settled:.3g} without the time after new weights; 7.5 failures count as one" in out
     assert "with the worst 2 looks lowered to the next" in out
