@@ -108,7 +108,7 @@ def misses(results: Results, rollouts: int) -> list[str]:
 def out_of_reach(results: Results) -> list[str]:
     """Targets that no test reaches whose false alarms are as few."""
     return [
-        f"{scenario.name}: {part:.0f}th of {name}'s {scores[name].failed:.0f} failed requests"
+        f"{scenario.name}: {scores[name].failed:.0f} / {part:.0f} failed requests, of {name}"
         for scenario, scores in results
         if scenario.ratio == 10
         for name, part in ((FLAGGER, 3.0), (KAYENTA, 2.0))

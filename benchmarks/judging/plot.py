@@ -37,15 +37,18 @@ def save(results: Sequence[tuple[Scenario, Mapping[str, Score]]], path: Path) ->
         places = [place + width * (number - (len(SHOWN) - 1) / 2) for place in range(len(KINDS))]
         above.bar(places, [100.0 * share for share in worst], width, color=colour, label=name)
         for place, share in zip(places, worst, strict=True):
-            above.annotate(f"{100 * share:.2g}", (place, 100 * share), ha="center", va="bottom", fontsize=6)
+            above.annotate(f"{100 * share:.3g}", (place, 100 * share), ha="center", va="bottom", fontsize=6)
     above.set_xticks(range(len(KINDS)), KINDS)
     above.set(ylabel="% rolled back, worst scenario", title="Versions as good as stable that are rolled back")
-    above.legend(fontsize=7)
+    figure.legend(loc="outside upper center", ncols=len(SHOWN), fontsize=8)
     tenfold = [(scenario, scores) for scenario, scores in results if scenario.ratio == 10]
     for number, (name, colour) in enumerate(SHOWN.items()):
         places = [place + width * (number - (len(SHOWN) - 1) / 2) for place in range(len(tenfold))]
         below.bar(places, [max(LEAST, scores[name].failed) for _, scores in tenfold], width, color=colour)
-    labels = [scenario.name.partition(":")[0].replace(", ", "\n") for scenario, _ in tenfold]
+    labels = [
+        scenario.name.partition(":")[0].replace(", stable", "\nstable").replace("stable fails", "stable")
+        for scenario, _ in tenfold
+    ]
     below.set_xticks(range(len(tenfold)), labels, fontsize=7)
     below.set(
         yscale="log",
