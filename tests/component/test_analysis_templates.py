@@ -26,7 +26,7 @@ from steersman.adapters.metrics.prometheus import PrometheusProvider
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.status import AnalysisStage, MeasurementPhase
 from steersman.core.analysis import advance, begin, bind, due, sequential
-from steersman.core.analysis.model import AnalysisContext, BoundMetric, Part, QueryResult, Sample
+from steersman.core.analysis.model import AnalysisContext, BoundMetric, Part, QueryResult, Sample, Source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATES = REPOSITORY / "helm" / "steersman" / "files" / "analysis-templates"
@@ -199,7 +199,7 @@ def bound(name: str, **args: str) -> BoundMetric:
 def counts(scraped: Scraped, metric: BoundMetric) -> tuple[tuple[float, float], ...]:
     judge = metric.metric.sequential
     assert judge is not None
-    queries = sequential.queries(metric, judge, scraped.window, scraped.at)
+    queries = sequential.queries(metric, judge, Source(), scraped.window, scraped.at)
     answers: dict[Part, tuple[Sample, ...]] = {query.part: scraped.ask(query.text) for query in queries}
     rows = [sequential.row(metric, judge, CONTEXT, revision) for revision in (CANDIDATE, STABLE)]
     found = [sequential.read_counts(answers, row) for row in rows]

@@ -19,9 +19,13 @@ COUNTERS = 6
 async def test_a_thousand_rollouts_of_three_metrics_send_six_queries_an_interval(spread: float) -> None:
     """Also when they started at different moments of the last minute: looks lie on one grid, and a first look covers one interval."""
     async with Fleet.of(1000, spread=spread) as fleet:
+        pasts = 0
         for turn in range(1, 6):
             cost = await fleet.turn(START + turn * INTERVAL + SETTLED)
             assert cost.queries == COUNTERS
+            pasts += cost.pasts
+        # Once a rollout each metric asks for the past of its own stable.
+        assert pasts == 3 * 1000 and (spread > 0.0 or cost.pasts == 0)
         assert set(fleet.server.asked.values()) == {5}
         for rollout in fleet.rollouts:
             assert rollout.status is not None

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from simulation.loopback import LoopbackServer
 from steersman.adapters.metrics.prometheus import PrometheusProvider
+from steersman.adapters.metrics.shared import SharedQueries
 from steersman.api.analysis import AnalysisTemplateSpec, Metric, SequentialJudge
+from steersman.api.metric_providers import PrometheusProvider as PrometheusSettings
 from steersman.api.status import AnalysisStage, AnalysisStatus
 from steersman.core.analysis import advance, begin, bind, due
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, QueryResult
@@ -31,7 +33,12 @@ _WINDOW = re.compile(r"offset (\d+)s\) >= 0")
 def template(metrics: int = 3) -> tuple[BoundMetric, ...]:
     """One template with so many sequential metrics, each of two counters."""
     made = [
-        Metric(name=f"m{n}", sequential=SequentialJudge(requests=f"m{n}_total", failures=f'm{n}_total{{code="500"}}'))
+        Metric(
+            name=f"m{n}",
+            # The server shares this process, and nothing here depends on how fast it is.
+            prometheus=PrometheusSettings(timeout=60.0),
+            sequential=SequentialJudge(requests=f"m{n}_total", failures=f'm{n}_total{{code="500"}}'),
+        )
         for n in range(metrics)
     ]
     return bind([("shared", AnalysisTemplateSpec(metrics=made))], [], INTERVAL)
@@ -44,8 +51,10 @@ class CountingServer(LoopbackServer):
         super().__init__()
         self.asked: Counter[str] = Counter()
         """Requests by PromQL."""
+        self.pasts = 0
+        """Requests for a stable's past, which names the revision: one for each metric of a rollout."""
         self.bytes = 0
-        """Of all answers."""
+        """Of all answers but those."""
         self.silent: set[str] = set()
         """Revisions without requests."""
         self._rows = [
@@ -53,7 +62,11 @@ class CountingServer(LoopbackServer):
         ]
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/api/v1/query", self._query)]
+        return [web.post("/api/v1/query", self._query), web.post("/api/v1/query_range", self._past)]
+
+    async def _past(self, _: web.Request) -> web.Response:
+        self.pasts += 1
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": []}})
 
     async def _query(self, request: web.Request) -> web.Response:
         promql = str((await request.post())["query"])
@@ -87,7 +100,9 @@ class Cost:
     """What one turn of the clock cost the operator."""
 
     queries: int
-    """HTTP requests."""
+    """HTTP requests, but those for stable's past."""
+    pasts: int
+    """Those."""
     bytes: int
     """Of their answers."""
     deciding: float
@@ -121,7 +136,8 @@ class Fleet:
     async def __aenter__(self) -> Fleet:
         self.server = CountingServer([rollout.context for rollout in self.rollouts])
         await self.server.__aenter__()
-        self._provider = PrometheusProvider(self.server.url, timeout=60.0)
+        self._prometheus = PrometheusProvider(self.server.url)
+        self._provider = SharedQueries(self._prometheus)
         self._woken: asyncio.Queue[Key] = asyncio.Queue()
         self._desk = MeasurementDesk(self._provider, self._woken.put_nowait, lambda result, seconds: None)
         return self
@@ -129,11 +145,12 @@ class Fleet:
     async def __aexit__(self, *_: object) -> None:
         await self._desk.close()
         await self._provider.close()
+        await self._prometheus.close()
         await self.server.__aexit__()
 
     async def turn(self, now: float) -> Cost:
         """Every rollout that has begun asks for what is due and folds its answers in."""
-        asked, received, deciding = self.server.asked.total(), self.server.bytes, 0.0
+        asked, pasts, received, deciding = self.server.asked.total(), self.server.pasts, self.server.bytes, 0.0
         waiting: dict[Key, Rollout] = {}
         for rollout in self.rollouts:
             if rollout.started_at > now:
@@ -151,11 +168,16 @@ class Fleet:
             key = await self._woken.get()
             if key in waiting:
                 before = time.thread_time()
-                self._fold(waiting.pop(key), self._desk.results(key), now)
+                results = self._desk.results(key)
+                if self._fold(waiting[key], results, now):
+                    del waiting[key]
                 deciding += time.thread_time() - before
-                self._desk.recorded(key, self._desk.results(key))
-        return Cost(self.server.asked.total() - asked, self.server.bytes - received, deciding)
+                self._desk.recorded(key, results)
+        queries = self.server.asked.total() - asked
+        return Cost(queries, self.server.pasts - pasts, self.server.bytes - received, deciding)
 
-    def _fold(self, rollout: Rollout, results: tuple[QueryResult, ...], now: float) -> None:
+    def _fold(self, rollout: Rollout, results: tuple[QueryResult, ...], now: float) -> bool:
+        """Whether every metric has been looked at: one may still wait for stable's past."""
         assert rollout.status is not None
         rollout.status = advance(self.metrics, rollout.status, rollout.context, results, now)
+        return len({metric.last_attempt_at for metric in rollout.status.metrics}) == 1

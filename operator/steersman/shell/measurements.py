@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from steersman.core.analysis.model import MetricQuery, QueryResult
 from steersman.ports import MetricError, MetricProvider
@@ -14,6 +15,9 @@ from steersman.shell.queue import Key
 logger = logging.getLogger(__name__)
 
 Observer = Callable[[str, float], None]
+
+PASTS_AT_ONCE: Final = 4
+"""How many queries for the past are under way: each rollout has its own, and they must not hold up looks, which are shared."""
 
 
 class MeasurementDesk:
@@ -26,10 +30,14 @@ class MeasurementDesk:
         self._observe = observe
         self._pending: dict[Key, dict[MetricQuery, asyncio.Task[None]]] = defaultdict(dict)
         self._answers: dict[Key, dict[MetricQuery, QueryResult]] = defaultdict(dict)
+        self._pasts = asyncio.Semaphore(PASTS_AT_ONCE)
 
     def results(self, key: Key) -> tuple[QueryResult, ...]:
-        """Answers that are not yet recorded."""
-        return tuple(self._answers[key].values()) if key in self._answers else ()
+        """Answers that are not yet recorded, of metrics for which nothing is under way: a part of a look is of no use."""
+        if key not in self._answers:
+            return ()
+        waiting = {query.metric for query in self._pending.get(key, ())}
+        return tuple(result for query, result in self._answers[key].items() if query.metric not in waiting)
 
     def submit(self, key: Key, queries: Sequence[MetricQuery]) -> None:
         """Send what is neither under way nor answered. Of a Job the earlier look is waited for, so that they do not pile up."""
@@ -62,7 +70,10 @@ class MeasurementDesk:
     async def _run(self, key: Key, query: MetricQuery) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            if query.over is not None:
+            if query.over is not None and query.reference:
+                async with self._pasts:
+                    result = QueryResult(query, series=await self._provider.query_range(query))
+            elif query.over is not None:
                 result = QueryResult(query, series=await self._provider.query_range(query))
             else:
                 result = QueryResult(query, await self._provider.query(query))
@@ -74,6 +85,6 @@ class MeasurementDesk:
         self._observe("failed" if result.error else "answered", asyncio.get_running_loop().time() - started)
         self._pending[key].pop(query, None)
         self._answers[key][query] = result
-        if not any(pending.at == query.at for pending in self._pending[key]):
+        if not any(pending.at == query.at or pending.metric == query.metric for pending in self._pending[key]):
             # One reconcile folds in the whole look.
             self._enqueue(key)

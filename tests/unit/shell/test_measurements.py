@@ -4,7 +4,7 @@ import asyncio
 
 from steersman.core.analysis.model import MetricQuery, Over, Part, Sample, Series, Source
 from steersman.ports import MetricError
-from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.measurements import PASTS_AT_ONCE, MeasurementDesk
 
 KEY = ("ns", "a")
 
@@ -17,6 +17,8 @@ class Provider:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.error: Exception | None = None
+        self.held: asyncio.Event | None = None
+        """Until it is set, queries over time wait."""
         self.hold = asyncio.Event()
         self.hold.set()
 
@@ -29,6 +31,8 @@ class Provider:
 
     async def query_range(self, query: MetricQuery) -> tuple[Series, ...]:
         self.asked.append(f"range {query.text}")
+        if self.held is not None:
+            await self.held.wait()
         return (Series({}, ((15.0, 1.0),)),)
 
 
@@ -105,3 +109,35 @@ async def test_a_later_look_waits_for_the_job_of_the_earlier_one() -> None:
     desk.submit(KEY, [jobs[1]])
     await asyncio.sleep(0.01)
     assert provider.asked == ["a", "a"]
+
+
+async def test_a_look_is_there_when_its_past_is() -> None:
+    """A part of it would be recorded without being folded in, and asked for again."""
+    provider, woken = Provider(), []
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    past = MetricQuery("t/m", Part.FAILURES, Source(), "past", 0.0, Over(-3600.0, 15.0), reference=True)
+    other = MetricQuery("t/other", Part.VALUE, Source(), "other", 15.0)
+    desk.submit(KEY, [query(), other])
+    provider.held = asyncio.Event()
+    desk.submit(KEY, [past])
+    await asyncio.sleep(0.01)
+    assert [result.query.metric for result in desk.results(KEY)] == ["t/other"]
+    provider.held.set()
+    await asyncio.sleep(0.01)
+    assert len(desk.results(KEY)) == 3 and woken[-1] == KEY
+
+
+async def test_pasts_are_asked_for_a_few_at_a_time_and_looks_do_not_wait_for_them() -> None:
+    provider = Provider()
+    provider.held = asyncio.Event()
+    desk = MeasurementDesk(provider, lambda key: None, lambda result, seconds: None)
+    pasts = [
+        MetricQuery(f"t/m{n}", Part.FAILURES, Source(), f"past {n}", 0.0, Over(-3600.0, 15.0), reference=True)
+        for n in range(20)
+    ]
+    desk.submit(KEY, [*pasts, query("look")])
+    await asyncio.sleep(0.01)
+    assert len(provider.asked) == PASTS_AT_ONCE + 1 and "look" in provider.asked
+    provider.held.set()
+    await asyncio.sleep(0.01)
+    assert len(desk.results(KEY)) == 21
