@@ -283,7 +283,7 @@ BAD = {
     "no outcome": (
         "ClusterAnalysisTemplate",
         template(sequential={"requests": "r"}),
-        "give exactly one of failures and successes",
+        "give exactly one of failures, successes and buckets",
     ),
     "no alpha for a rollout": ("ModelDeployment", deployment(analysis={"alpha": 0}), "greater than 0"),
     "bursts of nothing": (

@@ -121,6 +121,22 @@ class SpreadStatus(ApiModel):
     """The latest count."""
 
 
+class MeansStatus(ApiModel):
+    """What a sequential judge of means (of `buckets`) has seen, in the histogram's unit. Every observation counts as its bucket's bound."""
+
+    candidate_sum: float = 0
+    """Of the candidate's observations; candidateRequests says how many."""
+    stable_sum: float = 0
+    recent_sum: float = 0
+    """Of both sides' observations; those of each earlier look weigh half as much. Their mean is the next look's centre."""
+    recent_requests: float = 0
+    """How many those are."""
+    reference_bounds: list[float] = []
+    """Bounds of stable's buckets before a blue-green switch, ascending; the last is `highest`."""
+    reference_counts: list[float] = []
+    """Observations up to each of these bounds."""
+
+
 class SequentialStatus(ApiModel):
     """Everything the sequential judge needs to go on after a restart, and to redo its decision by hand."""
 
@@ -152,6 +168,8 @@ class SequentialStatus(ApiModel):
     reference_requests: float | None = None
     """Stable's requests before a blue-green switch, the baseline when stable has no traffic of its own."""
     reference_failures: float | None = None
+    means: MeansStatus | None = None
+    """Set when means are judged; then no failures are counted, and logLikelihoodRatios has one number per bet."""
 
 
 class MetricStatus(ApiModel):

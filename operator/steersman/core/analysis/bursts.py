@@ -20,8 +20,8 @@ STEP_SECONDS: Final = 15.0
 
 
 def is_wanted(settings: SequentialJudge, state: SequentialStatus | None) -> bool:
-    """Whether stable's past is still to be asked for: once, where the size of bursts is not given."""
-    return settings.burst is None and (state is None or state.spread is None)
+    """Whether stable's past is still to be asked for: once, where the size of bursts is not given and failures are counted."""
+    return settings.burst is None and settings.buckets is None and (state is None or state.spread is None)
 
 
 def queries(
