@@ -1,0 +1,220 @@
+"""The sequential judge of means in an analysis: queries, results, restarts, gaps and hostile answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+from tests.unit.analysis.builders import (
+    CANDIDATE,
+    NAMESPACE,
+    SETTLED,
+    STABLE,
+    START,
+    Answerer,
+    bound,
+    context,
+    failing,
+    look,
+    only,
+    sequential_metric,
+)
+
+from steersman.api.analysis import SequentialJudge
+from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase
+from steersman.core.analysis import begin, due
+from steersman.core.analysis.budget import divide
+from steersman.core.analysis.evidence import mixture
+from steersman.core.analysis.model import BoundMetric, MetricQuery, Part, QueryResult, Sample
+
+PASS, FAIL, INCONCLUSIVE = MeasurementPhase.PASS, MeasurementPhase.FAIL, MeasurementPhase.INCONCLUSIVE
+JUDGE = SequentialJudge(requests="d_count", buckets='d_bucket{path="/"}', highest=2.0, outliers=0, warm_up=0.0)
+BUCKETS = ("0.1", "0.5", "1", "+Inf")
+FAST, SLOW = (0.5, 0.9, 0.98, 1.0), (0.2, 0.6, 0.9, 1.0)
+"""Shares of requests up to each bound: means 0.37 and 0.72 (0.1, 0.5, 1 and 2 for the four buckets)."""
+
+Shape = tuple[float, ...]
+Side = tuple[float, Shape] | None
+
+
+def metrics(**overrides: object) -> tuple[BoundMetric, ...]:
+    return bound(sequential_metric(sequential=JUDGE.model_copy(update=overrides)))
+
+
+def played(candidate: Side, stable: Side, names: tuple[str, ...] = BUCKETS) -> Answerer:
+    """Answer with (requests, shares of them up to each bound) of both revisions; None is no series."""
+
+    def answer(query: MetricQuery) -> QueryResult:
+        found = []
+        for revision, side in ((CANDIDATE, candidate), (STABLE, stable)):
+            labels = {"namespace": NAMESPACE, "steersman_dev_revision": revision}
+            if side is None:
+                continue
+            requests, shares = side
+            if query.part is Part.REQUESTS:
+                found.append(Sample(labels, requests))
+            else:
+                pairs = zip(names, shares, strict=False)
+                found += [Sample({**labels, "le": le}, round(requests * share)) for le, share in pairs]
+        return QueryResult(query, tuple(found))
+
+    return answer
+
+
+def looked(*answers: Answerer, judged: tuple[BoundMetric, ...] | None = None) -> list[AnalysisStatus]:
+    judged = judged or metrics()
+    statuses = [begin(AnalysisStage.BACKGROUND, judged, START)]
+    for number, answer in enumerate(answers, 1):
+        statuses.append(look(judged, statuses[-1], START + 15 * number, answer))
+    return statuses[1:]
+
+
+BAD, GOOD = played((60, SLOW), (540, FAST)), played((60, FAST), (540, FAST))
+
+
+def test_exactly_one_outcome_and_the_highest_with_buckets() -> None:
+    assert JUDGE.failures is JUDGE.successes is None
+    for more in ({"failures": "f"}, {"successes": "s"}, {"highest": None}, {"highest": 0}, {"highest": math.inf}):
+        with pytest.raises(ValidationError):
+            SequentialJudge.model_validate({"requests": "r", "buckets": "b", "highest": 1.0, **more})
+    with pytest.raises(ValidationError, match="highest"):
+        SequentialJudge.model_validate({"requests": "r", "failures": "f", "highest": 1.0})
+
+
+def test_one_query_for_the_buckets_of_all_revisions_and_no_past() -> None:
+    judged = metrics()
+    queries, _ = due(judged, begin(AnalysisStage.BACKGROUND, judged, START), context(), START + 15 + SETTLED)
+    assert [query.part for query in queries] == [Part.REQUESTS, Part.BUCKETS]
+    assert queries[1].text.startswith("sum by (le, namespace, steersman_dev_revision) ((last_over_time(d_bucket{")
+    assert "absent" in queries[0].text and "absent" not in queries[1].text
+
+
+def test_equal_revisions_pass_and_are_described() -> None:
+    metric = only(looked(GOOD, GOOD, GOOD)[-1])
+    assert metric.phase is PASS and metric.sequential is not None and metric.sequential.evidence < 1.5
+    assert metric.message.startswith("candidate's mean 0.367 of 180 requests, stable's 0.37 of 1620; evidence ")
+    assert metric.sequential.detectable is None and metric.sequential.burst == 1.0
+
+
+def test_the_first_look_tells_where_the_means_are_and_the_third_decides() -> None:
+    statuses = looked(BAD, BAD, BAD)
+    assert [only(status).phase for status in statuses] == [PASS, INCONCLUSIVE, FAIL]
+    assert "suspected" in only(statuses[1]).message
+    assert only(statuses[2]).message.startswith("candidate's mean 0.72 of 180 requests, stable's 0.37 of 1620; evidence")
+
+
+def test_a_slowdown_of_both_that_the_candidate_shows_first_is_cleared() -> None:
+    # The candidate's pod was scraped after it began, stable's before.
+    statuses = looked(GOOD, GOOD, BAD, played((60, SLOW), (540, SLOW)), GOOD, GOOD)
+    assert [only(status).phase for status in statuses][2:] == [INCONCLUSIVE, PASS, PASS, PASS]
+
+
+def test_a_faster_candidate_passes() -> None:
+    assert {only(status).phase for status in looked(*[played((60, FAST), (540, SLOW))] * 12)} == {PASS}
+
+
+def test_a_restart_changes_nothing() -> None:
+    judged, answers = metrics(), [GOOD, BAD, GOOD, BAD, BAD]
+    status = begin(AnalysisStage.BACKGROUND, judged, START)
+    for number, answer in enumerate(answers, 1):
+        status = AnalysisStatus.model_validate_json(status.model_dump_json(by_alias=True))
+        status = look(judged, status, START + 15 * number, answer)
+    assert status == looked(*answers)[-1]
+
+
+def test_a_gap_is_covered_by_the_next_look() -> None:
+    def both(query: MetricQuery) -> QueryResult:
+        assert "offset 30s" in query.text
+        return played((120, SLOW), (1080, FAST))(query)
+
+    gap = looked(BAD, failing(), both)
+    assert [only(status).phase for status in gap] == [PASS, MeasurementPhase.ERROR, INCONCLUSIVE]
+    assert only(gap[-1]).sequential.candidate_requests == 180  # type: ignore[union-attr]
+
+
+def test_a_look_without_the_candidates_requests_is_held_open() -> None:
+    silent = played((0, SLOW), (540, FAST))
+    statuses = looked(BAD, silent, played((60, SLOW), (1080, FAST)))
+    assert [only(status).last_look_at for status in statuses] == [START + 15, START + 15, START + 45]
+    assert only(statuses[-1]).sequential.stable_requests == 1620  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (played(None, None), "d_count has no series"),
+        (played((60, ()), (540, FAST)), f"has no series of {CANDIDATE}"),
+        (played((60, SLOW), (540, ())), f"has no series of {STABLE}"),
+        (played((60, FAST[:3]), (540, FAST)), 'has no bucket le="+Inf"'),
+        (played((60, FAST), (540, FAST), ("0.1", "fast", "1", "+Inf")), "'fast' as its upper bound"),
+        (played((60, FAST), (540, FAST), ("2", "3", "4", "+Inf")), "no bound below `highest` in common"),
+    ],
+)
+def test_answers_that_say_nothing_are_inconclusive_and_covered_later(answer: Answerer, message: str) -> None:
+    metric = only(looked(GOOD, answer)[-1])
+    assert metric.phase is INCONCLUSIVE and message in metric.message
+    assert metric.last_look_at == START + 15
+
+
+def test_hostile_counts_are_inconclusive() -> None:
+    for value in (math.nan, math.inf):
+
+        def hostile(query: MetricQuery, value: float = value) -> QueryResult:
+            result = GOOD(query)
+            changed = [Sample(each.labels, value) for each in result.samples]
+            return QueryResult(query, tuple(changed)) if query.part is Part.BUCKETS else result
+
+        assert only(looked(GOOD, hostile)[-1]).phase is INCONCLUSIVE
+
+
+def test_observations_that_count_as_one_need_more_looks() -> None:
+    found = looked(*[BAD] * 6, judged=metrics(burst=5))
+    phases = [only(status).phase for status in found]
+    assert FAIL not in phases[:3] and phases[-1] is FAIL
+    assert only(found[-1]).sequential.burst == 5.0  # type: ignore[union-attr]
+
+
+def test_a_part_of_the_rollouts_alpha_is_spent() -> None:
+    ((one, _),) = divide([(*metrics(), *bound(sequential_metric(name="other")))], 0.01)
+    assert one.metric.sequential is not None and one.metric.sequential.alpha == 0.005
+
+
+def after_switch(*candidate: Side, past: Side) -> list[AnalysisStatus]:
+    judged, where = metrics(), context(AnalysisStage.POST_PROMOTION)
+    statuses = [begin(AnalysisStage.POST_PROMOTION, judged, START)]
+    for number, side in enumerate(candidate, 1):
+
+        def answer(query: MetricQuery, side: Side = side) -> QueryResult:
+            return played(None, past)(query) if query.reference else played(side, None)(query)
+
+        statuses.append(look(judged, statuses[-1], START + 15 * number, answer, where))
+    return statuses[1:]
+
+
+def test_after_a_switch_stables_past_is_the_measure() -> None:
+    fine = after_switch((600, FAST), (600, FAST), past=(20_000, FAST))
+    assert [only(status).phase for status in fine] == [PASS, PASS]
+    assert "stable's 0.37 of 20000 before the switch (at most 0.38)" in only(fine[-1]).message
+    assert only(after_switch((600, SLOW), past=(20_000, FAST))[-1]).phase is FAIL
+    few = only(after_switch((600, SLOW), past=(10, FAST))[-1])
+    assert few.phase is INCONCLUSIVE and "answered 10 of the 20 requests" in few.message
+
+
+def test_after_a_switch_a_restart_keeps_the_reference() -> None:
+    judged, where = metrics(), context(AnalysisStage.POST_PROMOTION)
+    (status,) = after_switch((600, FAST), past=(20_000, FAST))
+    again = AnalysisStatus.model_validate_json(status.model_dump_json(by_alias=True))
+    queries, _ = due(judged, again, where, START + 30 + SETTLED)
+    assert len(queries) == 2, "the past is asked for once"
+    assert only(look(judged, again, START + 30, played((600, SLOW), None), where)).phase is FAIL
+
+
+def test_the_worked_example_of_the_documentation() -> None:
+    """docs/reference/analysis.md, Means: the first look sets the centre, the second is suspected, the third decides."""
+    slower = played((60, (0.3, 0.75, 0.95, 1.0)), (540, FAST))
+    found = [only(status) for status in looked(slower, slower, slower, slower)]
+    one, two, three = (each.sequential for each in found[:3])
+    assert one is not None and two is not None and three is not None and one.means is not None
+    centre = one.means.recent_sum / one.means.recent_requests
+    print(centre, [[round(math.exp(log), 2) for log in each.log_likelihood_ratios] for each in (two, three)], mixture(two.log_likelihood_ratios), mixture(three.log_likelihood_ratios), [e.message for e in found], three.evidence)
