@@ -90,24 +90,38 @@ def test_observations_that_count_as_one_enter_by_the_root() -> None:
     assert half == pytest.approx([each / 2.0 for each in whole])
 
 
-def test_the_upper_bound_is_maurer_and_pontils() -> None:
-    seen = values([0.0] * 60 + [1.0] * 40)
-    log = math.log(2.0 / 0.05)
-    assert means.upper_bound(seen, 0.05) == pytest.approx(
-        0.4 + math.sqrt(2.0 * (100 * 0.24 / 99) * log / 100) + 7.0 * log / (3.0 * 99.0)
+def test_the_upper_bound_is_at_least_the_mean_and_tightens() -> None:
+    bounds = [means.upper_bound(Values(((0.0, 6.0 * n), (1.0, 4.0 * n))), 0.05) for n in (0.1, 1, 10, 100, 10_000)]
+    assert bounds == sorted(bounds, reverse=True) and 0.4 < bounds[-1] < 0.41 and bounds[0] > 0.9
+    assert means.upper_bound(Values(((0.0, 6.0), (1.0, 4.0))), 0.05) < means.upper_bound(
+        Values(((0.0, 60.0), (1.0, 40.0))), 0.05, 20.0
     )
-    assert means.upper_bound(seen, 0.05, 10.0) > means.upper_bound(seen, 0.05)
-    assert means.upper_bound(values([0.3]), 0.05) == 1.0
+    assert means.upper_bound(Values(), 0.05) == 1.0
     with pytest.raises(ValueError, match="level"):
-        means.upper_bound(seen, 0.0)
+        means.upper_bound(values([0.5]), 0.0)
+
+
+@pytest.mark.parametrize("above", [0.01, 0.1])
+def test_the_upper_bound_is_where_the_product_reaches_the_level(above: float) -> None:
+    seen = values([0.1, 0.1, 0.2, 0.0, 0.3, 0.1] * 9)
+    bound = means.upper_bound(seen, 0.05)
+
+    def product(mean: float) -> float:
+        logs = [
+            math.fsum(math.log1p(bet * (mean - y) / (1.0 - mean)) * count for y, count in seen.items) for bet in BETS
+        ]
+        return evidence.mixture(logs)
+
+    assert product(bound) == pytest.approx(20.0, rel=1e-6) and product(bound + above) > 20.0
 
 
 def test_the_upper_bound_covers() -> None:
+    # A share of at most 5 % of 1,000 exceeds it: 72 with a probability below 1 in 1,000.
     draw = random.Random(1)
     missed = sum(
-        means.upper_bound(values([float(draw.random() < 0.1) for _ in range(300)]), 0.05) < 0.1 for _ in range(1000)
+        means.upper_bound(values([float(draw.random() < 0.1) for _ in range(100)]), 0.05) < 0.1 for _ in range(1000)
     )
-    assert missed <= 70
+    assert missed <= 72
 
 
 ROW, OTHER = (Row(name, {"namespace": NAMESPACE, "steersman_dev_revision": name}) for name in (CANDIDATE, STABLE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -33,6 +34,8 @@ JUDGE = SequentialJudge(requests="d_count", buckets='d_bucket{path="/"}', highes
 BUCKETS = ("0.1", "0.5", "1", "+Inf")
 FAST, SLOW = (0.5, 0.9, 0.98, 1.0), (0.2, 0.6, 0.9, 1.0)
 """Shares of requests up to each bound: means 0.37 and 0.72 (0.1, 0.5, 1 and 2 for the four buckets)."""
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs/reference/analysis.md"
 
 Shape = tuple[float, ...]
 Side = tuple[float, Shape] | None
@@ -101,7 +104,9 @@ def test_the_first_look_tells_where_the_means_are_and_the_third_decides() -> Non
     statuses = looked(BAD, BAD, BAD)
     assert [only(status).phase for status in statuses] == [PASS, INCONCLUSIVE, FAIL]
     assert "suspected" in only(statuses[1]).message
-    assert only(statuses[2]).message.startswith("candidate's mean 0.72 of 180 requests, stable's 0.37 of 1620; evidence")
+    assert only(statuses[2]).message.startswith(
+        "candidate's mean 0.72 of 180 requests, stable's 0.37 of 1620; evidence"
+    )
 
 
 def test_a_slowdown_of_both_that_the_candidate_shows_first_is_cleared() -> None:
@@ -216,5 +221,14 @@ def test_the_worked_example_of_the_documentation() -> None:
     found = [only(status) for status in looked(slower, slower, slower, slower)]
     one, two, three = (each.sequential for each in found[:3])
     assert one is not None and two is not None and three is not None and one.means is not None
-    centre = one.means.recent_sum / one.means.recent_requests
-    print(centre, [[round(math.exp(log), 2) for log in each.log_likelihood_ratios] for each in (two, three)], mixture(two.log_likelihood_ratios), mixture(three.log_likelihood_ratios), [e.message for e in found], three.evidence)
+    assert round(one.means.recent_sum / one.means.recent_requests, 3) == 0.389
+    text = DOCUMENTATION.read_text()
+    for name, judged in (("second", two), ("third", three)):
+        factors = [number(math.exp(log)) for log in judged.log_likelihood_ratios]
+        mean = number(mixture(judged.log_likelihood_ratios))
+        assert f"| {name} | " + " | ".join([*factors, mean]) + " |" in text, (name, factors, mean)
+    assert found[-1].phase is FAIL and found[-1].message in text
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

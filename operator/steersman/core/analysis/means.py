@@ -17,20 +17,24 @@ Sources: I. Waudby-Smith, A. Ramdas, Estimating means of bounded random variable
 (2024), for one sample. S. R. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, Time-uniform, nonparametric, nonasymptotic confidence sequences,
 Annals of Statistics 49 (2021): their empirical Bernstein factor exp(u z - psi(u) z^2), with psi(u) = -log(1 - u) - u and z = x - c >= -1, is
 at most 1 + u z, so that the bet is the stronger of the two (X. Fan, I. Grama, Q. Liu, Exponential inequalities for martingales with
-applications, Electronic Journal of Probability 20, 2015). A. Maurer, M. Pontil, Empirical Bernstein bounds and sample variance
-penalization, COLT 2009: upper_bound.
+applications, Electronic Journal of Probability 20, 2015).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+from steersman.core.analysis import evidence
 
 BETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """The alternatives that are mixed with equal weight: shares of the greatest stake. As many as evidence.ODDS, for Memory keeps either."""
 FORGET: Final = 0.5
 """What an earlier look counts in the centre against the next one: load and means drift."""
+_HALVINGS: Final = 40
+"""Of the interval in which a bound is sought."""
 _LEAST: Final = 1e-9
 """The centre stays so far from 0 and 1."""
 
@@ -86,20 +90,23 @@ def look_alone(candidate: Values, highest: float, size: float = 1.0) -> list[flo
     return [_log(candidate, bet / highest, highest) / size for bet in BETS]
 
 
+@lru_cache(maxsize=256)
 def upper_bound(values: Values, level: float, size: float = 1.0) -> float:
-    """The mean exceeds it with a probability of at most `level`; 1 with fewer than two observations.
+    """The mean exceeds it with a probability of at most `level`; 1 without observations.
 
-    Maurer and Pontil's Theorem 4, of number/size observations: mean + sqrt(2 V ln(2/level) / n) + 7 ln(2/level) / (3 (n - 1)) with the
-    sample variance V. Raises ValueError for a level outside (0, 1).
+    If the mean is k, each 1 + b (k - y) / (1 - k) has a mean of 1. So their product, averaged over the bets, reaches 1/level with a
+    probability of at most `level` (Markov's inequality). It grows with k, and the bound is the k at which it does. Raises ValueError for a level outside
+    (0, 1).
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, not {level}")
-    n = values.number / size
-    if n < 2.0:
-        return 1.0
-    mean, log = values.mean, math.log(2.0 / level)
-    squares = math.fsum(count * (value - mean) ** 2 for value, count in values.items) / size
-    return min(1.0, mean + math.sqrt(2.0 * squares / (n - 1.0) * log / n) + 7.0 * log / (3.0 * (n - 1.0)))
+    low, high = values.mean, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        room = 1.0 - _inside(middle)
+        evidence_below = evidence.mixture([_log(values, -bet / room, middle) / size for bet in BETS])
+        low, high = (low, middle) if evidence_below >= 1.0 / level else (middle, high)
+    return high if values.number > 0.0 else 1.0
 
 
 def _stake(n: float, s: float, centre: float) -> float:
