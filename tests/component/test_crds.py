@@ -285,6 +285,21 @@ BAD = {
         template(sequential={"requests": "r"}),
         "give exactly one of failures, successes and buckets",
     ),
+    "means without a highest value": (
+        "AnalysisTemplate",
+        template(sequential={"requests": "r", "buckets": "b"}),
+        "give highest together with buckets",
+    ),
+    "a highest value of failures": (
+        "AnalysisTemplate",
+        template(sequential={**SEQUENTIAL, "highest": 1}),
+        "give highest together with buckets",
+    ),
+    "two outcomes": (
+        "AnalysisTemplate",
+        template(sequential={**SEQUENTIAL, "buckets": "b", "highest": 1}),
+        "give exactly one of failures, successes and buckets",
+    ),
     "no alpha for a rollout": ("ModelDeployment", deployment(analysis={"alpha": 0}), "greater than 0"),
     "bursts of nothing": (
         "AnalysisTemplate",

@@ -102,8 +102,8 @@ def rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
     """The numbers behind the evidence; empty while there are none."""
     here, there = sides
     if judge.means is not None:
-        ours, theirs = means_of(judge)
-        return f"mean: {here} {_mean(*ours)}, {there} {_mean(*theirs)}" if ours[1] or theirs[1] else ""
+        of_here, of_there = means_of(judge)
+        return f"mean: {here} {_mean(*of_here)}, {there} {_mean(*of_there)}" if of_here[1] or of_there[1] else ""
     failures, requests = judge.stable_failures, judge.stable_requests
     if judge.reference_requests is not None:
         failures, requests = judge.reference_failures or 0.0, judge.reference_requests
