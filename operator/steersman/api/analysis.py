@@ -123,9 +123,9 @@ class SequentialJudge(ApiModel):
     min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
     burst: Annotated[int | None, Field(ge=1, le=10_000)] = None
-    """The most failures that one cause may bring in a look, such as a client's retries or a batch: so many count as one. Default: estimated from
-    stable's failures of the hour before the rollout and since; with buckets 1, for that they cannot be. With a greater number than needed,
-    regressions are found later."""
+    """The most failures (with buckets: observations) that one cause may bring in a look, such as a client's retries, a batch, or a pause of
+    a process: so many count as one. Default: estimated from stable's failures (means) of the hour before the rollout and since. With a greater
+    number than needed, regressions are found later."""
     outliers: Annotated[int, Field(ge=0, le=10)] = 2
     """How many looks may speak against the candidate for a reason of their own: what they say is lowered to what the next worst look
     says. So a candidate is aborted at the third look at the earliest; with 0 at the second, and a burst may abort a good one."""

@@ -107,18 +107,20 @@ class Measurement(ApiModel):
 
 
 class SpreadStatus(ApiModel):
-    """Stable's failures in successive intervals: squares / level estimates how many one cause brings (without the greatest squares)."""
+    """Stable's failures, or means, in successive intervals: squares / level estimates how many one cause brings (without the greatest squares)."""
 
     squares: float = 0.0
-    """Half the squared differences of successive counts, summed."""
+    """Half the squared differences of successive counts or means, summed."""
     level: float = 0.0
-    """Means of two successive counts, summed."""
+    """Means of two successive counts, or of the variances that the means would have if observations were independent, summed."""
     greatest: list[float] = []
     """The two greatest of the squares."""
     number: int = 0
     """How many differences."""
     latest: float | None = None
-    """The latest count."""
+    """The latest count or mean."""
+    latest_variance: float | None = None
+    """Of the latest mean, if observations were independent."""
 
 
 class MeansStatus(ApiModel):
@@ -147,7 +149,7 @@ class SequentialStatus(ApiModel):
     unsettled: list[float] = []
     """The positive ones of looks soon after a new weight, summed."""
     burst: float = 1.0
-    """How many failures count as one now."""
+    """How many failures (of means: observations) count as one now."""
     spread: SpreadStatus | None = None
     """What that is estimated from; None while stable's past was not looked at."""
     evidence: float = 1.0

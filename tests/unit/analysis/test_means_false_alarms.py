@@ -14,13 +14,14 @@ from scipy import stats
 from steersman.api.analysis import SequentialJudge
 from steersman.api.status import MeasurementPhase
 from steersman.core.analysis import judging_means as judge
+from steersman.core.analysis.dispersion import Spread
 from steersman.core.analysis.histogram import Histogram
-from steersman.core.analysis.sequential import start
+from steersman.core.analysis.sequential import start, with_spread
 from steersman.core.analysis.weighing import Span
 from steersman_server.metrics import DURATION_BUCKETS
 
 ALPHA, HIGHEST, SECONDS, INTERVAL = 0.01, 1.0, 360, 15
-SETTINGS = SequentialJudge(requests="r", buckets="b", highest=HIGHEST, alpha=ALPHA, outliers=0)
+SETTINGS = SequentialJudge(requests="r", buckets="b", highest=HIGHEST, alpha=ALPHA, outliers=0, burst=1)
 """Without doubt: what the test itself promises."""
 STEPS = ((0, 0.10), (120, 0.25), (240, 0.50))
 
@@ -61,11 +62,15 @@ class Pod:
         return self.observed[(self.seconds >= first) & (self.seconds < last)]
 
 
-def pods(rng: np.random.Generator, rate: Series, draw: Draw, slower: Series, number: int) -> list[Pod]:
+def pods(
+    rng: np.random.Generator, rate: Series, draw: Draw, slower: Series, number: int, pauses: float = 0.0
+) -> list[Pod]:
+    """`pauses` is the chance that a pod stands still in a second: its requests wait for the second's end."""
     made = []
     for _ in range(number):
         seconds = np.repeat(np.arange(len(rate)), rng.poisson(rate / number))
-        made.append(Pod(seconds, draw(rng, len(seconds)) * slower[seconds], int(rng.integers(0, INTERVAL))))
+        waits = (rng.random(len(rate)) < pauses)[seconds] * rng.random(len(seconds))
+        made.append(Pod(seconds, draw(rng, len(seconds)) * slower[seconds] + waits, int(rng.integers(0, INTERVAL))))
     return made
 
 
@@ -75,14 +80,20 @@ def rollout(
     stable: Draw,
     slower: Series | None = None,
     settings: SequentialJudge = SETTINGS,
+    pauses: float = 0.0,
+    past: int = 0,
 ) -> int | None:
-    """The second at which the judge fails the candidate; `slower` multiplies both sides' durations, second by second."""
+    """The second at which the judge fails the candidate; `slower` multiplies both sides' durations, second by second.
+
+    `past` is how many looks at stable there were before.
+    """
     share, both = np.zeros(SECONDS), np.ones(SECONDS) if slower is None else slower
     for begins, weight in STEPS:
         share[begins:] = weight
-    ours = pods(rng, 40.0 * share, candidate, both, int(rng.integers(1, 3)))
-    theirs = pods(rng, 40.0 * (1.0 - share), stable, both, int(rng.integers(1, 5)))
-    state, since = start(), 0
+    numbers = int(rng.integers(1, 3)), int(rng.integers(1, 5))
+    ours = pods(rng, 40.0 * share, candidate, both, numbers[0], pauses)
+    theirs = pods(rng, 40.0 * (1.0 - share), stable, both, numbers[1], pauses)
+    state, since = with_spread(start(), before(rng, stable, numbers[1], pauses, past)), 0
     for now in range(INTERVAL, SECONDS + 1, INTERVAL):
         seen = [histogram(np.concatenate([pod.between(since, now) for pod in side])) for side in (ours, theirs)]
         judgement = judge.judge_against_stable(settings, state, *seen, Span(float(now - since), float(INTERVAL)))
@@ -92,6 +103,17 @@ def rollout(
         state = judgement.sequential
         since = now if judgement.moves else since
     return None
+
+
+def before(rng: np.random.Generator, stable: Draw, number: int, pauses: float, looks: int) -> Spread:
+    """What so many looks at stable alone tell of bursts."""
+    spread, seconds = Spread(), looks * INTERVAL
+    alone = pods(rng, np.full(seconds, 40.0), stable, np.ones(seconds), number, pauses)
+    for now in range(2 * INTERVAL, seconds, INTERVAL):
+        seen = histogram(np.concatenate([pod.between(now - INTERVAL, now) for pod in alone]))
+        values = seen.values(seen.bounds)
+        spread = spread.add(values.mean, values.variance_of_mean)
+    return spread.skip()
 
 
 def allowed(rollouts: int) -> int:
@@ -146,6 +168,30 @@ def test_a_slowdown_of_both_does_not_hide_a_slower_candidate() -> None:
     slower[60:120] = 5.0
     found = [rollout(rng, exponential(0.15), exponential(0.1), slower) is not None for _ in range(50)]
     assert all(found)
+
+
+ESTIMATED = SETTINGS.model_copy(update={"burst": None, "outliers": 2})
+"""As it is by default."""
+
+
+@pytest.mark.parametrize("pauses", [0.01, 0.05, 0.2])
+def test_pauses_of_equal_revisions_raise_few_alarms_when_stables_past_shows_them(pauses: float) -> None:
+    # With each observation counted by itself (burst 1) 2 %, 8 % and 22 % are aborted, with `outliers: 2` 1 %, 4 % and 12 %.
+    rng, draw = np.random.default_rng(11), exponential(0.1)
+    alarms = [rollout(rng, draw, draw, settings=ESTIMATED, pauses=pauses, past=240) is not None for _ in range(80)]
+    assert sum(alarms) <= 1
+
+
+def test_in_spite_of_pauses_a_mean_twice_as_great_is_found() -> None:
+    rng, draw = np.random.default_rng(13), exponential(0.1)
+    found = [rollout(rng, exponential(0.2), draw, settings=ESTIMATED, pauses=0.01, past=240) for _ in range(40)]
+    assert all(found) and np.median([second or SECONDS for second in found]) <= 90
+
+
+def test_without_pauses_the_estimate_costs_no_time() -> None:
+    rng = np.random.default_rng(12)
+    found = [rollout(rng, exponential(0.15), exponential(0.1), settings=ESTIMATED, past=240) or 999 for _ in range(40)]
+    assert np.median(found) <= 75 and max(found) <= 120
 
 
 def test_a_faster_candidate_is_not_failed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase
 from steersman.core.analysis import begin, due
 from steersman.core.analysis.budget import divide
 from steersman.core.analysis.evidence import mixture
-from steersman.core.analysis.model import BoundMetric, MetricQuery, Part, QueryResult, Sample
+from steersman.core.analysis.model import BoundMetric, MetricQuery, Part, QueryResult, Sample, Series
 
 PASS, FAIL, INCONCLUSIVE = MeasurementPhase.PASS, MeasurementPhase.FAIL, MeasurementPhase.INCONCLUSIVE
 JUDGE = SequentialJudge(requests="d_count", buckets='d_bucket{path="/"}', highest=2.0, outliers=0, warm_up=0.0)
@@ -85,12 +86,65 @@ def test_exactly_one_outcome_and_the_highest_with_buckets() -> None:
         SequentialJudge.model_validate({"requests": "r", "failures": "f", "highest": 1.0})
 
 
-def test_one_query_for_the_buckets_of_all_revisions_and_no_past() -> None:
-    judged = metrics()
+def asked(**overrides: object) -> list[MetricQuery]:
+    judged = metrics(**overrides)
     queries, _ = due(judged, begin(AnalysisStage.BACKGROUND, judged, START), context(), START + 15 + SETTLED)
+    return list(queries)
+
+
+def test_one_query_for_the_buckets_of_all_revisions() -> None:
+    queries = asked(burst=1)
     assert [query.part for query in queries] == [Part.REQUESTS, Part.BUCKETS]
     assert queries[1].text.startswith("sum by (le, namespace, steersman_dev_revision) ((last_over_time(d_bucket{")
     assert "absent" in queries[0].text and "absent" not in queries[1].text
+
+
+def test_stables_past_is_asked_for_once_by_its_buckets_alone() -> None:
+    (query,) = (query for query in asked() if query.over is not None)
+    assert query.part is Part.BUCKETS and query.reference and query.at == START
+    assert f'd_bucket{{path="/", namespace="{NAMESPACE}", steersman_dev_revision="{STABLE}"}}' in query.text
+    judged = metrics()
+    again, _ = due(judged, looked(GOOD)[-1], context(), START + 30 + SETTLED)
+    assert [each.over for each in again] == [None, None]
+
+
+def with_past(means: list[float | None], error: str | None = None) -> float:
+    """How many observations count as one after a look, where stable's requests of the past had these means; None is no request."""
+
+    def answer(query: MetricQuery) -> QueryResult:
+        if query.over is None:
+            return GOOD(query)
+        series = []
+        for le in ("0.1", "2", "+Inf"):
+            points = []
+            for number, mean in enumerate(means):
+                # Of 500 requests so many count 0.1, the others 2.
+                fast = 500.0 if mean is None or math.isnan(mean) else round(500 * (2.0 - mean) / 1.9)
+                value = 0.0 if mean is None else mean if math.isnan(mean) else (fast if le == "0.1" else 500.0)
+                points.append((query.over.start + number * query.over.step, value))
+            labels = {"namespace": NAMESPACE, "steersman_dev_revision": STABLE, "le": le}
+            series.append(Series(labels, tuple(points)))
+            series.append(Series({**labels, "steersman_dev_revision": CANDIDATE}, ((query.over.start, math.nan),)))
+        return QueryResult(query, series=tuple(series), error=error)
+
+    state = only(looked(answer)[-1]).sequential
+    assert state is not None
+    return state.burst
+
+
+def test_the_past_says_how_many_observations_count_as_one() -> None:
+    # Independent requests with a mean of 0.5 have a standard deviation of 0.77, so that the mean of 500 varies by 0.035.
+    draw = random.Random(4)
+    calm = [draw.gauss(0.5, 0.035) for _ in range(240)]
+    assert with_past([*calm]) == with_past([]) == with_past([None] * 240) == with_past([0.5] * 240) == 1.0
+    assert 9 * 1.2 <= with_past([draw.gauss(0.5, 3 * 0.035) for _ in range(240)]) <= 9 * 1.9
+    assert with_past([draw.gauss(0.5, 3 * 0.035) for _ in range(240)], error="too many samples") == 1.0
+    outage = [0.5, *calm[:100], 1.9, 1.9, *calm[100:]]
+    assert with_past([*outage]) == 1.0
+
+
+def test_a_past_that_makes_no_sense_is_left_out() -> None:
+    assert with_past([math.nan if number % 2 else 0.5 for number in range(240)]) == 1.0
 
 
 def test_equal_revisions_pass_and_are_described() -> None:

@@ -167,7 +167,7 @@ def _judge_sequential(
     if any(value is not None for value in seen) and sequential.without_past(look):
         return sequential.judge_without_past(state, at - counts_from(metric))
     if bursts.is_wanted(settings, state):
-        state = bursts.fold(state, [result for result in results if result.query.over is not None], there)
+        state = _with_past(settings, state, [result for result in results if result.query.over is not None], there)
     span = _span(bound, settings, metric, context, at)
     if settings.buckets is not None:
         return _judge_means(settings, state, context, results, (here, there), span)
@@ -179,6 +179,14 @@ def _judge_sequential(
     if all(value is None for value in seen):
         raise _no_series(settings, context)
     return sequential.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _with_past(
+    settings: SequentialJudge, state: SequentialStatus, past: Sequence[QueryResult], row: sequential.Row
+) -> SequentialStatus:
+    if settings.highest is not None:
+        return bursts.fold_means(state, past, row, settings.highest)
+    return bursts.fold(state, past, row)
 
 
 def _judge_means(

@@ -20,8 +20,11 @@ from steersman.core.analysis.sequential import (
     memory_of,
     number,
     passed,
+    prudence_of,
     remembered,
+    spread_of,
     too_few,
+    with_spread,
 )
 from steersman.core.analysis.weighing import Looked, Span, weigh_look, weigh_look_alone
 
@@ -33,7 +36,7 @@ class _Scale:
     highest: float
     """The value that counts as 1, in the histogram's unit."""
     size: float
-    """How many observations count as one."""
+    """How many observations count as one, as it was known before the look."""
 
 
 def judge_against_stable(
@@ -42,11 +45,12 @@ def judge_against_stable(
     """One look at candidate and stable under traffic at the same time. Raises NoCountsError when their buckets cannot be compared."""
     threshold = 1.0 / settings.alpha
     here, there = pair(candidate, stable)
-    scale = _scale(settings)
+    scale = _Scale(settings.highest or 1.0, prudence_of(settings, state).size)
     seen = _add(settings, state, here, there)
     looked = _looked(seen, _means(state), here, there, scale)
     weighed = weigh_look(memory_of(state), state.evidence, looked, span, settings.outliers)
-    shown = remembered(seen, weighed, scale.size)
+    grown = _grown(seen, there, span)
+    shown = remembered(grown, weighed, prudence_of(settings, grown).size)
     kept = state.model_copy(update={"evidence": weighed.decisive}) if weighed.held else shown
     text = describe(shown)
     suspected = "stable's counts of the same time and the next looks will confirm or clear it"
@@ -75,7 +79,7 @@ def judge_against_reference(
     buckets cannot be compared.
     """
     threshold = 2.0 / settings.alpha
-    scale = _scale(settings)
+    scale = _Scale(settings.highest or 1.0, prudence_of(settings, state).size)
     here, there = pair(candidate, _reference(_means(state), scale.highest))
     seen = _add(settings, state, here, Values())
     needed = max(1, settings.min_requests)
@@ -119,9 +123,12 @@ def _reference(known: MeansStatus, highest: float) -> Histogram:
     return Histogram(highest, tuple(sorted(counts.items())))
 
 
-def _scale(settings: SequentialJudge) -> _Scale:
-    # Without a size each observation counts: that bursts cannot be told from buckets is said in the documentation.
-    return _Scale(settings.highest or 1.0, float(settings.burst or 1))
+def _grown(state: SequentialStatus, stable: Values, span: Span) -> SequentialStatus:
+    """With what stable's look tells of bursts for the next one: means of intervals of one length only can be compared."""
+    spread = spread_of(state.spread)
+    regular = span.window == span.interval and stable.number > 1.0
+    spread = spread.add(stable.mean, stable.variance_of_mean) if regular else spread.skip()
+    return with_spread(state, spread)
 
 
 def _means(state: SequentialStatus) -> MeansStatus:

@@ -61,6 +61,14 @@ class Values:
         """0 without observations."""
         return self.sum / self.number if self.number > 0 else 0.0
 
+    @property
+    def variance_of_mean(self) -> float:
+        """The sample variance over the number: what the mean varies by if observations are independent; 0 with one or none."""
+        number, mean = self.number, self.mean
+        if number <= 1.0:
+            return 0.0
+        return math.fsum(count * (value - mean) ** 2 for value, count in self.items) / (number - 1.0) / number
+
 
 def look(candidate: Values, stable: Values, centre: float, size: float = 1.0) -> list[float]:
     """Logarithms per bet of one look's factor; zeros when a side has no observations. `size` is how many observations count as one."""

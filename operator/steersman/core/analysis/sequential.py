@@ -166,7 +166,7 @@ def judge_without_past(state: SequentialStatus, window: float) -> Judgement:
             "log_likelihood_ratios": logs,
             "greatest_looks": [],
             "unsettled": evidence.start(),
-            "spread": _shown(_spread(state.spread).skip()) if state.spread is not None else None,
+            "spread": _shown(spread_of(state.spread).skip()) if state.spread is not None else None,
             "evidence": value,
         }
     )
@@ -202,7 +202,7 @@ def judge_against_stable(
     """One look at candidate and stable under traffic at the same time."""
     threshold = 1.0 / settings.alpha
     seen = _add(settings, state, candidate, stable)
-    prudence = _prudence(settings, state)
+    prudence = prudence_of(settings, state)
     overall = share_of(
         Counts(seen.candidate_requests, seen.candidate_failures), Counts(seen.stable_requests, seen.stable_failures)
     )
@@ -239,21 +239,24 @@ def memory_of(state: SequentialStatus) -> Memory:
     )
 
 
-def _prudence(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
+def prudence_of(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
     """With the size of bursts as it was known before the look."""
     if settings.burst is not None:
         return Prudence(settings.outliers, float(settings.burst))
-    return Prudence(settings.outliers, _spread(state.spread).size)
+    return Prudence(settings.outliers, spread_of(state.spread).size)
 
 
-def _spread(status: SpreadStatus | None) -> Spread:
+def spread_of(status: SpreadStatus | None) -> Spread:
+    """What is known of bursts; nothing without a status."""
     if status is None:
         return Spread()
-    return Spread(status.squares, status.level, tuple(status.greatest), status.number, status.latest)
+    return Spread(
+        status.squares, status.level, tuple(status.greatest), status.number, status.latest, status.latest_variance
+    )
 
 
-def with_past(state: SequentialStatus, spread: Spread) -> SequentialStatus:
-    """The judge's memory with stable's failures before the rollout."""
+def with_spread(state: SequentialStatus, spread: Spread) -> SequentialStatus:
+    """The judge's memory with what is known of bursts."""
     return state.model_copy(update={"spread": _shown(spread)})
 
 
@@ -264,12 +267,13 @@ def _shown(spread: Spread) -> SpreadStatus:
         greatest=list(spread.greatest),
         number=spread.number,
         latest=spread.latest,
+        latest_variance=spread.latest_variance,
     )
 
 
 def _grown(state: SequentialStatus, stable: Counts, span: Span) -> Spread:
     """What is known of stable's bursts for the next look: counts of intervals of one length only can be compared."""
-    spread = _spread(state.spread)
+    spread = spread_of(state.spread)
     return spread.add(stable.failures) if span.window == span.interval and stable.requests > 0 else spread.skip()
 
 
@@ -277,7 +281,7 @@ def _remember(
     settings: SequentialJudge, seen: SequentialStatus, weighed: Weighed, spread: Spread, least: float | None
 ) -> SequentialStatus:
     grown = seen.model_copy(update={"spread": _shown(spread), "detectable": least})
-    return remembered(grown, weighed, _prudence(settings, grown).size)
+    return remembered(grown, weighed, prudence_of(settings, grown).size)
 
 
 def remembered(seen: SequentialStatus, weighed: Weighed, size: float) -> SequentialStatus:
@@ -309,11 +313,11 @@ def judge_against_reference(
             f"needed as a baseline in the {REFERENCE_SECONDS // 60} minutes before the switch"
         )
         return Judgement(MeasurementPhase.INCONCLUSIVE, message, state.evidence, sequential=seen)
-    prudence = _prudence(settings, state)
+    prudence = prudence_of(settings, state)
     highest = upper_bound(failures / prudence.size, requests / prudence.size, settings.alpha / 2.0)
     weighed = weigh_alone(memory_of(state), candidate, highest, span, prudence)
     least = power.detectable_alone(seen.candidate_requests, highest, settings.alpha / 2.0, prudence.size)
-    shown = _remember(settings, seen, weighed, _spread(state.spread), least)
+    shown = _remember(settings, seen, weighed, spread_of(state.spread), least)
     text = f"{describe(shown)} before the switch (at most {_percent(highest)})"
     judgement = failed_or_suspected(weighed, threshold, text, "the next looks will confirm or clear it")
     judgement = judgement or too_few(settings, shown, against_stable=False) or passed(text, weighed.decisive, threshold)
