@@ -87,6 +87,7 @@ GOOD = [
     ("ServingRuntime", {"template": {"spec": {"containers": [{"name": "model", "anything": ["goes"]}]}}}),
     ("ClusterServingRuntime", {"template": {"spec": {}}}),
     ("AnalysisTemplate", template(sequential=SEQUENTIAL)),
+    ("AnalysisTemplate", template(sequential={"requests": "r", "buckets": "b", "highest": 2})),
     ("ClusterAnalysisTemplate", template(threshold={"query": "up", "min": 1, "max": 1.5})),
     ("AnalysisTemplate", template(comparison={"query": "x", "maxRatio": 1.5, "maxIncrease": 0})),
     (

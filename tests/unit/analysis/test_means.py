@@ -155,7 +155,7 @@ def test_bounds_below_zero_count_as_zero() -> None:
     assert found.values(found.bounds).items == ((0.0, 5.0), (0.5, 1.0))
 
 
-@pytest.mark.parametrize("count", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("count", [math.nan, math.inf, -math.inf, 1e300])
 def test_a_count_that_is_no_number_is_none(count: float) -> None:
     with pytest.raises(NoCountsError, match="a bucket's count"):
         read(buckets(ROW, **{"0.1": count, "+Inf": 6.0}), ROW, 1.0)

@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.unit.analysis.builders import (
     CANDIDATE,
@@ -17,6 +19,7 @@ from tests.unit.analysis.builders import (
     Answerer,
     bound,
     context,
+    counts,
     failing,
     look,
     only,
@@ -182,6 +185,20 @@ def test_a_restart_changes_nothing() -> None:
     assert status == looked(*answers)[-1]
 
 
+def test_a_template_that_is_changed_from_means_to_failures_or_back_begins_anew() -> None:
+    failures = bound(sequential_metric(name="errors"))
+
+    def failing_half(query: MetricQuery) -> QueryResult:
+        return counts((60.0, 30.0), (540.0, 1.0))(query)
+
+    status = look(failures, looked(GOOD, GOOD)[-1], START + 45, failing_half)
+    state = only(status).sequential
+    assert state is not None and state.means is None and (state.candidate_requests, state.stable_requests) == (60, 540)
+    state = only(look(metrics(), status, START + 60, GOOD)).sequential
+    assert state is not None and state.means is not None and state.candidate_failures == 0
+    assert (state.candidate_requests, state.stable_requests, state.evidence) == (60, 540, 1.0)
+
+
 def test_a_gap_is_covered_by_the_next_look() -> None:
     def both(query: MetricQuery) -> QueryResult:
         assert "offset 30s" in query.text
@@ -225,6 +242,33 @@ def test_hostile_counts_are_inconclusive() -> None:
             return QueryResult(query, tuple(changed)) if query.part is Part.BUCKETS else result
 
         assert only(looked(GOOD, hostile)[-1]).phase is INCONCLUSIVE
+
+
+COUNTS = st.lists(st.floats(-10.0, 1e15), min_size=4, max_size=4)
+
+
+@given(st.lists(st.tuples(COUNTS, COUNTS), min_size=1, max_size=6), st.sampled_from(list(AnalysisStage)))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_counts_are_the_status_is_finite_and_can_be_kept(
+    looks: list[tuple[list[float], list[float]]], stage: AnalysisStage
+) -> None:
+    judged, where = metrics(), context(stage)
+    status = begin(stage, judged, START)
+    for number, sides in enumerate(looks, 1):
+
+        def answer(query: MetricQuery, sides: tuple[list[float], list[float]] = sides) -> QueryResult:
+            found = []
+            for revision, given_counts in zip((CANDIDATE, STABLE), sides, strict=True):
+                labels = {"namespace": NAMESPACE, "steersman_dev_revision": revision}
+                names = [{"le": le} for le in BUCKETS] if query.part is Part.BUCKETS else [{}]
+                found += [Sample(labels | name, count) for name, count in zip(names, given_counts, strict=False)]
+            return QueryResult(query, tuple(found))
+
+        status = look(judged, status, START + 15 * number, answer, where)
+        assert AnalysisStatus.model_validate_json(status.model_dump_json(by_alias=True)) == status
+        state = only(status).sequential
+        assert state is not None and 0.0 <= state.evidence <= 1e12
+        assert all(math.isfinite(log) for log in state.log_likelihood_ratios)
 
 
 def test_observations_that_count_as_one_need_more_looks() -> None:

@@ -159,7 +159,7 @@ def _judge_sequential(
     results: Sequence[QueryResult],
     at: float,
 ) -> Judgement:
-    state = metric.sequential or sequential.start()
+    state = _memory(settings, metric)
     look = _parts(results, reference=False)
     here = sequential.row(bound, settings, context, context.candidate)
     there = sequential.row(bound, settings, context, context.stable)
@@ -179,6 +179,15 @@ def _judge_sequential(
     if all(value is None for value in seen):
         raise _no_series(settings, context)
     return sequential.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _memory(settings: SequentialJudge, metric: MetricStatus) -> SequentialStatus:
+    """What the judge remembers; nothing when the template was changed from failures to means or back, for their numbers do not add up."""
+    state = metric.sequential or sequential.start()
+    if state.means is not None:
+        return state if settings.buckets is not None else sequential.start()
+    counted = state.candidate_requests > 0 or state.stable_requests > 0
+    return sequential.start() if counted and settings.buckets is not None else state
 
 
 def _with_past(

@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from steersman.core.analysis.means import Values
 from steersman.core.analysis.model import Sample
 from steersman.core.analysis.rows import find_all
 from steersman.core.analysis.sequential import BUCKET_LABEL, NoCountsError, Row
+
+MOST: Final = 1e15
+"""Greater counts are none: floating-point numbers no longer tell one more from as many."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,12 @@ def read(samples: Sequence[Sample], row: Row, highest: float) -> Histogram:
     """A revision's histogram from the counts of its buckets.
 
     Counts that fall with the bound (pods differ in their buckets) are raised to the one before. Raises NoCountsError for a bucket without a
-    bound, a count that is no finite number, and when no bucket holds the greatest observations.
+    bound, a count that is no finite number or above MOST, and when no bucket holds the greatest observations.
     """
     found: dict[float, float] = {}
     for sample in find_all(samples, row.labels):
         bound = min(_bound(sample.labels.get(BUCKET_LABEL, ""), row), highest)
-        if not math.isfinite(sample.value):
+        if not math.isfinite(sample.value) or sample.value > MOST:
             raise NoCountsError(f"a bucket's count of {row.revision} is {sample.value}")
         found[bound] = max(found.get(bound, 0.0), sample.value)
     if found and highest not in found:
