@@ -87,6 +87,7 @@ GOOD = [
     ("ServingRuntime", {"template": {"spec": {"containers": [{"name": "model", "anything": ["goes"]}]}}}),
     ("ClusterServingRuntime", {"template": {"spec": {}}}),
     ("AnalysisTemplate", template(sequential=SEQUENTIAL)),
+    ("AnalysisTemplate", template(sequential={"requests": "r", "buckets": "b", "highest": 2})),
     ("ClusterAnalysisTemplate", template(threshold={"query": "up", "min": 1, "max": 1.5})),
     ("AnalysisTemplate", template(comparison={"query": "x", "maxRatio": 1.5, "maxIncrease": 0})),
     (
@@ -320,7 +321,22 @@ BAD = {
     "no outcome": (
         "ClusterAnalysisTemplate",
         template(sequential={"requests": "r"}),
-        "give exactly one of failures and successes",
+        "give exactly one of failures, successes and buckets",
+    ),
+    "means without a highest value": (
+        "AnalysisTemplate",
+        template(sequential={"requests": "r", "buckets": "b"}),
+        "give highest together with buckets",
+    ),
+    "a highest value of failures": (
+        "AnalysisTemplate",
+        template(sequential={**SEQUENTIAL, "highest": 1}),
+        "give highest together with buckets",
+    ),
+    "two outcomes": (
+        "AnalysisTemplate",
+        template(sequential={**SEQUENTIAL, "buckets": "b", "highest": 1}),
+        "give exactly one of failures, successes and buckets",
     ),
     "no alpha for a rollout": ("ModelDeployment", deployment(analysis={"alpha": 0}), "greater than 0"),
     "bursts of nothing": (

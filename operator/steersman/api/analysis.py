@@ -69,8 +69,12 @@ class ThresholdJudge(ApiModel):
         return self
 
 
+_ONE_OUTCOME = "give exactly one of failures, successes and buckets"
+_HIGHEST = "give highest together with buckets, and with nothing else"
+
+
 class SequentialJudge(ApiModel):
-    """An anytime-valid test that the candidate fails no more often than stable does at the same time.
+    """An anytime-valid test that the candidate fails no more often than stable does at the same time, or that its mean is no greater.
 
     Needs no threshold. The chance of a false alarm over a whole rollout is bounded, however often it looks.
     """
@@ -79,8 +83,12 @@ class SequentialJudge(ApiModel):
         json_schema_extra={
             "x-kubernetes-validations": [
                 {
-                    "rule": "has(self.failures) != has(self.successes)",
-                    "message": "give exactly one of failures and successes",
+                    "rule": "[has(self.failures), has(self.successes), has(self.buckets)].exists_one(given, given)",
+                    "message": _ONE_OUTCOME,
+                },
+                {
+                    "rule": "has(self.buckets) == has(self.highest)",
+                    "message": _HIGHEST,
                 },
                 {
                     "rule": f"!has(self.by) || self.by.all(label, label.matches('{LABEL_NAME}'))",
@@ -96,6 +104,12 @@ class SequentialJudge(ApiModel):
     """Selector of the counter of failed requests, e.g. steersman_requests_total{code=~"5.."}."""
     successes: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     """Instead of failures: selector of the good ones, e.g. a histogram's bucket at the latency objective."""
+    buckets: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
+    """Instead of failures: selector of a histogram's buckets, e.g. steersman_request_duration_seconds_bucket, whose mean is compared: each
+    observation counts as the upper bound (label le) of its bucket. `requests` is then the histogram's _count."""
+    highest: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    """With buckets: what greater observations count as, in the histogram's unit. Take a few times what is usual: the greater it is, the
+    later a regression is found."""
     by: Annotated[
         dict[str, Annotated[str, Field(max_length=1024)]],
         Field(min_length=1, max_length=8),
@@ -109,8 +123,9 @@ class SequentialJudge(ApiModel):
     min_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Requests that the candidate must have answered since the last weight change before a look counts as a pass."""
     burst: Annotated[int | None, Field(ge=1, le=10_000)] = None
-    """The most failures that one cause may bring in a look, such as a client's retries or a batch: so many count as one. Default: estimated from
-    stable's failures of the hour before the rollout and since. With a greater number than needed, regressions are found later."""
+    """The most failures (with buckets: observations) that one cause may bring in a look, such as a client's retries, a batch, or a pause of
+    a process: so many count as one. Default: estimated from stable's failures (means) of the hour before the rollout and since. With a greater
+    number than needed, regressions are found later."""
     outliers: Annotated[int, Field(ge=0, le=10)] = 2
     """How many looks may speak against the candidate for a reason of their own: what they say is lowered to what the next worst look
     says. So a candidate is aborted at the third look at the earliest; with 0 at the second, and a burst may abort a good one."""
@@ -120,8 +135,10 @@ class SequentialJudge(ApiModel):
 
     @model_validator(mode="after")
     def _one_outcome(self) -> SequentialJudge:
-        if (self.failures is None) == (self.successes is None):
-            raise ValueError("give exactly one of failures and successes")
+        if sum(outcome is not None for outcome in (self.failures, self.successes, self.buckets)) != 1:
+            raise ValueError(_ONE_OUTCOME)
+        if (self.buckets is None) != (self.highest is None):
+            raise ValueError(_HIGHEST)
         if not all(re.fullmatch(LABEL_NAME, label) for label in self.by):
             raise ValueError("by has a key that is no label's name")
         return self

@@ -107,18 +107,36 @@ class Measurement(ApiModel):
 
 
 class SpreadStatus(ApiModel):
-    """Stable's failures in successive intervals: squares / level estimates how many one cause brings (without the greatest squares)."""
+    """Stable's failures, or means, in successive intervals: squares / level estimates how many one cause brings (without the greatest squares)."""
 
     squares: float = 0.0
-    """Half the squared differences of successive counts, summed."""
+    """Half the squared differences of successive counts or means, summed."""
     level: float = 0.0
-    """Means of two successive counts, summed."""
+    """Means of two successive counts, or of the variances that the means would have if observations were independent, summed."""
     greatest: list[float] = []
     """The two greatest of the squares."""
     number: int = 0
     """How many differences."""
     latest: float | None = None
-    """The latest count."""
+    """The latest count or mean."""
+    latest_variance: float | None = None
+    """Of the latest mean, if observations were independent."""
+
+
+class MeansStatus(ApiModel):
+    """What a sequential judge of means (of `buckets`) has seen, in the histogram's unit. Every observation counts as its bucket's bound."""
+
+    candidate_sum: float = 0
+    """Of the candidate's observations; candidateRequests says how many."""
+    stable_sum: float = 0
+    recent_sum: float = 0
+    """Of both sides' observations; those of each earlier look weigh half as much. Their mean is the next look's centre."""
+    recent_requests: float = 0
+    """How many those are."""
+    reference_bounds: list[float] = []
+    """Bounds of stable's buckets before a blue-green switch, ascending; the last is `highest`."""
+    reference_counts: list[float] = []
+    """Observations up to each of these bounds."""
 
 
 class SequentialStatus(ApiModel):
@@ -131,7 +149,7 @@ class SequentialStatus(ApiModel):
     unsettled: list[float] = []
     """The positive ones of looks soon after a new weight, summed."""
     burst: float = 1.0
-    """How many failures count as one now."""
+    """How many failures (of means: observations) count as one now."""
     spread: SpreadStatus | None = None
     """What that is estimated from; None while stable's past was not looked at."""
     evidence: float = 1.0
@@ -152,6 +170,8 @@ class SequentialStatus(ApiModel):
     reference_requests: float | None = None
     """Stable's requests before a blue-green switch, the baseline when stable has no traffic of its own."""
     reference_failures: float | None = None
+    means: MeansStatus | None = None
+    """Set when means are judged; then no failures are counted, and logLikelihoodRatios has one number per bet."""
 
 
 class MetricStatus(ApiModel):

@@ -10,6 +10,7 @@ import pytest
 from steersman.api.status import AnalysisStage, SequentialStatus
 from steersman.cli.view.explain import BAR, bound_of
 from steersman.core.analysis.evidence import ODDS, look, mixture
+from steersman.core.analysis.means import BETS
 from unit.cli import samples
 from unit.cli.conftest import Run
 from unit.cli.in_memory import InMemoryClient
@@ -42,6 +43,18 @@ def test_the_decision_can_be_redone_by_hand(run: Run) -> None:
     numbers = next(line for line in lines if "LR(r) of all looks" in line).split()[-len(ODDS) - 1 :]
     assert [float(each) for each in numbers[:-1]] == pytest.approx([math.exp(log) for log in LOGS], rel=0.01)
     assert float(numbers[-1]) == pytest.approx(mixture(LOGS), rel=0.01)
+
+
+def test_means_are_shown_with_their_bets(run: Run) -> None:
+    seen = {"candidateSum": 36.0, "stableSum": 270.0}
+    manifest = judged(means=seen, candidateRequests=120, stableRequests=1080, logLikelihoodRatios=[1.0] * len(BETS))
+    lines = [" ".join(line.split()) for line in run(InMemoryClient(manifest), "explain", "fraud").out.splitlines()]
+    assert "mean: candidate 0.3 of 120 requests, stable 0.25 of 1080 requests" in lines
+    assert "b = 0.01 b = 0.02 b = 0.05 b = 0.1 b = 0.2 b = 0.4 b = 0.8 mean" in lines
+    assert "E(b) of all looks" + " 2.72" * 8 in lines
+    before = {"referenceBounds": [0.1, 2.0], "referenceCounts": [90.0, 100.0]}
+    manifest = judged(means=seen | before, candidateRequests=120, referenceRequests=100)
+    assert "stable 0.29 of 100 requests" in run(InMemoryClient(manifest), "explain", "fraud").out
 
 
 def test_evidence_is_a_bar_up_to_the_bound(run: Run) -> None:

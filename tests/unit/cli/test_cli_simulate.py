@@ -13,6 +13,7 @@ import yaml
 from steersman.cli.main import main
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+MEANS = {"requests": "d_count", "buckets": "d_bucket", "highest": 2}
 ASKED = ("--rps", "40", "--error-rate", "0.2%")
 
 
@@ -69,6 +70,14 @@ def test_the_example_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> Non
     assert "taken for the sequential judge with its defaults: request-errors, latency" in out
     rows = {line.split("  ")[0]: line for line in out.splitlines()}
     assert " 100 %" in rows["50 %"] and " 100 %" in rows["5 %"]
+
+
+def test_means_are_left_out_but_take_their_part_of_alpha(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    both = template()
+    both["spec"]["metrics"].insert(0, {"name": "durations", "sequential": MEANS})
+    code, out, _ = simulate(capsys, "-f", written(tmp_path, deployment(), both), *ASKED, "-o", "json")
+    data = json.loads(out)
+    assert (code, data["metric"], data["falseAlarms"]["bound"]) == (0, "errors/errors", 0.005)
 
 
 def test_data_and_the_metrics_own_settings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -146,6 +155,12 @@ REFUSED: list[tuple[str, list[Any], tuple[str, ...], str]] = [
         [deployment(), template(threshold={"query": "up", "min": 1})],
         ASKED,
         "none of the templates has a sequential",
+    ),
+    (
+        "means",
+        [deployment(), template(sequential=MEANS)],
+        ASKED,
+        "compares means (buckets), and only rates of failure can be played",
     ),
     ("no rate", [deployment()], ("--rps", "40", "--error-rate", "many"), "--error-rate: 'many' is not a share"),
     ("all fail", [deployment()], ("--rps", "40", "--error-rate", "100%"), "--error-rate: '100%' is not a share"),

@@ -99,7 +99,7 @@ def _deployment(manifests: Sequence[Manifest], name: str | None) -> tuple[str, M
 
 
 def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judging:
-    """How the background analysis judges failures: by its first sequential metric, or as the built-in templates do."""
+    """How the background analysis judges failures: by its first sequential metric of failures or successes, or as the built-in templates do."""
     if not spec.analysis.templates:
         raise UserError(
             "spec.analysis names no template: nothing is judged, and every candidate is promoted",
@@ -112,14 +112,20 @@ def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judgin
             "none of the templates has a sequential metric",
             "the other judges' answers depend on more than rates of failure",
         )
+    playable = [judge for judge in judges if judge.judge.buckets is None]
+    if not playable:
+        raise UserError(
+            "every sequential metric of the templates compares means (buckets), and only rates of failure can be played",
+            "add a metric with failures or successes, for example the template request-errors",
+        )
     canary = spec.strategy.canary
     own = [step.analysis.templates for step in (canary.plan if canary else ()) if step.analysis is not None]
     sharing = judges + [judge for templates in own for judge in _judges(spec, templates, given)]
     alphas = [part(each.judge.alpha, spec.analysis.alpha, len(sharing)) for each in sharing]
-    first = judges[0]
+    first = playable[0]
     return Judging(
         metric=first.name,
-        alpha=alphas[0],
+        alpha=alphas[sharing.index(first)],
         alpha_of_all=sum(alphas),
         metrics=len(sharing),
         judge=first.judge,

@@ -12,6 +12,7 @@ from rich.text import Text
 from steersman.api.status import AnalysisStage, AnalysisStatus, MeasurementPhase, MetricStatus, SequentialStatus
 from steersman.cli.view.judgements import score_line
 from steersman.cli.view.text import clean, count, human_duration, number, percent, plain
+from steersman.core.analysis.judging_means import sides as means_of
 
 STAGE_NAMES = {
     AnalysisStage.BACKGROUND: "in the background",
@@ -100,6 +101,9 @@ def _value(metric: MetricStatus) -> str:
 def rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
     """The numbers behind the evidence; empty while there are none."""
     here, there = sides
+    if judge.means is not None:
+        of_here, of_there = means_of(judge)
+        return f"mean: {here} {_mean(*of_here)}, {there} {_mean(*of_there)}" if of_here[1] or of_there[1] else ""
     failures, requests = judge.stable_failures, judge.stable_requests
     if judge.reference_requests is not None:
         failures, requests = judge.reference_failures or 0.0, judge.reference_requests
@@ -107,6 +111,10 @@ def rates(judge: SequentialStatus, sides: tuple[str, str]) -> str:
         return ""
     ours = _failures(judge.candidate_failures, judge.candidate_requests)
     return f"failed: {here} {ours}, {there} {_failures(failures, requests)}"
+
+
+def _mean(value: float, requests: float) -> str:
+    return f"{number(value)} of {count(requests)} requests"
 
 
 def _failures(failures: float, requests: float) -> str:

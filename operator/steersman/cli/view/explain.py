@@ -17,6 +17,7 @@ from steersman.cli.view.judgements import comparison_lines, mann_whitney_lines, 
 from steersman.cli.view.text import clean, human_duration, number, plain
 from steersman.core.analysis.caution import Memory
 from steersman.core.analysis.evidence import CAP, ODDS, start
+from steersman.core.analysis.means import BETS
 
 BAR = 30
 """Columns of a bar that reaches the bound."""
@@ -104,12 +105,15 @@ def _evidence(judge: SequentialStatus, stage: AnalysisStage, bound: float | None
         formula = f"{2 if stage in _AGAINST_THE_PAST else 1}/{number(judge.alpha or 0.0)}"
         lines.append(Text(f"evidence {number(judge.evidence)}; rolled back above {number(bound)} = {formula}"))
     logs = judge.log_likelihood_ratios
-    if len(logs) == len(ODDS):
+    # Of means the alternatives are bets, of failures odds.
+    symbol, alternatives = ("b", BETS) if judge.means is not None else ("r", ODDS)
+    if len(logs) == len(alternatives):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for header in ("", *(f"r = {odds:g}" for odds in ODDS), "mean"):
+        for header in ("", *(f"{symbol} = {each:g}" for each in alternatives), "mean"):
             table.add_column(header, justify="right", no_wrap=True)
         ratios = [math.exp(min(log, 700.0)) for log in logs]
-        table.add_row("LR(r) of all looks", *map(number, (*ratios, math.fsum(ratios) / len(ratios))))
+        what = "E(b)" if judge.means is not None else "LR(r)"
+        table.add_row(f"{what} of all looks", *map(number, (*ratios, math.fsum(ratios) / len(ratios))))
         lines.append(table)
         lines.append(Text(_doubt(judge)))
     if judge.detectable is not None:

@@ -13,7 +13,15 @@ from steersman.api.status import (
     MetricStatus,
     SequentialStatus,
 )
-from steersman.core.analysis import bursts, comparison, mann_whitney, sequential, threshold
+from steersman.core.analysis import (
+    bursts,
+    comparison,
+    histogram,
+    judging_means,
+    mann_whitney,
+    sequential,
+    threshold,
+)
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
     AnalysisContext,
@@ -151,7 +159,7 @@ def _judge_sequential(
     results: Sequence[QueryResult],
     at: float,
 ) -> Judgement:
-    state = metric.sequential or sequential.start()
+    state = _memory(settings, metric)
     look = _parts(results, reference=False)
     here = sequential.row(bound, settings, context, context.candidate)
     there = sequential.row(bound, settings, context, context.stable)
@@ -159,18 +167,71 @@ def _judge_sequential(
     if any(value is not None for value in seen) and sequential.without_past(look):
         return sequential.judge_without_past(state, at - counts_from(metric))
     if bursts.is_wanted(settings, state):
-        state = bursts.fold(state, [result for result in results if result.query.over is not None], there)
+        state = _with_past(settings, state, [result for result in results if result.query.over is not None], there)
     span = _span(bound, settings, metric, context, at)
+    if settings.buckets is not None:
+        return _judge_means(settings, state, context, results, (here, there), span)
     candidate = sequential.read_counts(look, here)
     if sequential.needs_reference(context):
         state = _with_reference(state, _parts(results, reference=True), there)
         return sequential.judge_against_reference(settings, state, candidate, span)
     stable = sequential.read_counts(look, there)
     if all(value is None for value in seen):
-        raise sequential.NoCountsError(
-            f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
-        )
+        raise _no_series(settings, context)
     return sequential.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _memory(settings: SequentialJudge, metric: MetricStatus) -> SequentialStatus:
+    """What the judge remembers; nothing when the template was changed from failures to means or back, for their numbers do not add up."""
+    state = metric.sequential or sequential.start()
+    if state.means is not None:
+        return state if settings.buckets is not None else sequential.start()
+    counted = state.candidate_requests > 0 or state.stable_requests > 0
+    return sequential.start() if counted and settings.buckets is not None else state
+
+
+def _with_past(
+    settings: SequentialJudge, state: SequentialStatus, past: Sequence[QueryResult], row: sequential.Row
+) -> SequentialStatus:
+    if settings.highest is not None:
+        return bursts.fold_means(state, past, row, settings.highest)
+    return bursts.fold(state, past, row)
+
+
+def _judge_means(
+    settings: SequentialJudge,
+    state: SequentialStatus,
+    context: AnalysisContext,
+    results: Sequence[QueryResult],
+    rows: tuple[sequential.Row, sequential.Row],
+    span: Span,
+) -> Judgement:
+    look = _parts(results, reference=False)
+    candidate, stable = (_histogram(settings, look, row) for row in rows)
+    if sequential.needs_reference(context):
+        past = _parts(results, reference=True)
+        if past:
+            state = judging_means.with_reference(state, _histogram(settings, past, rows[1]))
+        return judging_means.judge_against_reference(settings, state, candidate, span)
+    if not candidate.up_to and not stable.up_to:
+        raise _no_series(settings, context)
+    return judging_means.judge_against_stable(settings, state, candidate, stable, span)
+
+
+def _histogram(
+    settings: SequentialJudge, answers: Mapping[Part, Sequence[Sample]], row: sequential.Row
+) -> histogram.Histogram:
+    """A revision's; requests without buckets may as well be a wrong selector, so they are no data."""
+    found = histogram.read(answers[Part.BUCKETS], row, settings.highest or 1.0)
+    if not found.up_to and row.value(answers[Part.REQUESTS]):
+        raise sequential.NoCountsError(f"no data: {settings.buckets} has no series of {row.revision}")
+    return found
+
+
+def _no_series(settings: SequentialJudge, context: AnalysisContext) -> sequential.NoCountsError:
+    return sequential.NoCountsError(
+        f"no data: {settings.requests} has no series of {context.candidate} or {context.stable}"
+    )
 
 
 def _span(

@@ -1,4 +1,4 @@
-"""Stable's failures in the hour before the rollout, from which the size of bursts is estimated (dispersion.py)."""
+"""Stable's failures, or means, in the hour before the rollout, from which the size of bursts is estimated (dispersion.py)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from typing import Final
 
 from steersman.api.analysis import SequentialJudge
 from steersman.api.status import SequentialStatus
-from steersman.core.analysis import sequential
-from steersman.core.analysis.dispersion import of_past
-from steersman.core.analysis.model import AnalysisContext, BoundMetric, MetricQuery, Over, Part, QueryResult, Source
+from steersman.core.analysis import histogram, sequential
+from steersman.core.analysis.dispersion import Spread, of_past
+from steersman.core.analysis.model import (
+    AnalysisContext,
+    BoundMetric,
+    MetricQuery,
+    Over,
+    Part,
+    QueryResult,
+    Sample,
+    Source,
+)
 
 PAST_SECONDS: Final = 3600.0
 """How far back."""
@@ -32,8 +41,8 @@ def queries(
     step = max(bound.interval, STEP_SECONDS)
     over = Over(until - math.floor(PAST_SECONDS / step) * step, step)
     asked = sequential.queries(bound, settings, where, step, until, of=row)
-    # Failures say all; successes have to be taken from requests.
-    needed = [query for query in asked if settings.failures is None or query.part is Part.FAILURES]
+    # Failures and buckets say all; successes have to be taken from requests.
+    needed = [query for query in asked if settings.successes is not None or query.part is not Part.REQUESTS]
     return tuple(replace(query, over=over, reference=True) for query in needed)
 
 
@@ -45,7 +54,39 @@ def fold(state: SequentialStatus, results: Sequence[QueryResult], row: sequentia
     else:
         pairs = zip(counts.get(Part.REQUESTS, ()), counts.get(Part.SUCCESSES, ()), strict=False)
         failures = [max(0.0, requests - successes) for requests, successes in pairs]
-    return sequential.with_past(state, of_past(failures))
+    return sequential.with_spread(state, of_past(failures))
+
+
+def fold_means(
+    state: SequentialStatus, results: Sequence[QueryResult], row: sequential.Row, highest: float
+) -> SequentialStatus:
+    """The same of means. An interval without observations, or with an answer that makes no sense, is left out."""
+    spread = Spread()
+    for moment in sorted(_samples(results, row).items()):
+        try:
+            found = histogram.read(moment[1], row, highest)
+        except sequential.NoCountsError:
+            spread = spread.skip()
+        else:
+            values = found.values(found.bounds)
+            spread = spread.add(values.mean, values.variance_of_mean) if values.number > 1.0 else spread.skip()
+    return sequential.with_spread(state, spread.skip())
+
+
+def _samples(results: Sequence[QueryResult], row: sequential.Row) -> dict[int, list[Sample]]:
+    """The buckets at each interval's end."""
+    moments: dict[int, list[Sample]] = {}
+    for result in results:
+        over = result.query.over
+        if over is None or result.error is not None:
+            continue
+        for number in range(round((result.query.at - over.start) / over.step) + 1):
+            moments[number] = []
+        for series in result.series:
+            if row.has(series.labels):
+                for at, value in series.points:
+                    moments.setdefault(round((at - over.start) / over.step), []).append(Sample(series.labels, value))
+    return moments
 
 
 def _counts(result: QueryResult, row: sequential.Row) -> list[float]:

@@ -6,6 +6,9 @@ variance is taken from differences of successive counts (J. von Neumann, Distrib
 difference to the variance, Annals of Mathematical Statistics 12, 1941), so that a drift does not enter. Of many differences the two
 greatest are left out: one outage begins and ends with such.
 
+Means are treated alike: in the place of a look's count stands its mean, and in the place of the variance that single failures would have stands that of
+the mean of independent observations, which the look's own spread tells. A pause that delays all requests of a moment makes the means differ more.
+
 The likelihood ratios of a look enter the evidence with the power 1/size. The size is known before the look, and a power below 1 of a ratio
 whose mean is at most 1 has a mean of at most 1 (Jensen's inequality). So the bound of false alarms holds whatever the estimate is, if failures are
 independent, and for bursts up to the estimated size.
@@ -34,30 +37,37 @@ class Spread:
     squares: float = 0.0
     """Half the squared differences, all."""
     level: float = 0.0
-    """The means of the two counts, all."""
+    """The means of the two counts, all; they are the variances that single failures would have."""
     greatest: tuple[float, ...] = ()
     """The greatest of the squares."""
     number: int = 0
     """How many differences."""
     latest: float | None = None
-    """The count that the next one is compared with."""
+    """The count, or the mean, that the next one is compared with."""
+    latest_variance: float | None = None
+    """Of a mean: the variance that it would have if observations were independent. None of a count, which is its own."""
 
-    def add(self, failures: float) -> Spread:
-        """With the failures of the interval that follows."""
+    def add(self, count: float, variance: float | None = None) -> Spread:
+        """With the failures of the interval that follows, or with its mean and the variance that this would have if observations were independent."""
         if self.latest is None:
-            return replace(self, latest=failures)
-        square = (failures - self.latest) ** 2 / 2.0
+            return replace(self, latest=count, latest_variance=variance)
+        square = (count - self.latest) ** 2 / 2.0
+        expected = (
+            (self.latest if self.latest_variance is None else self.latest_variance),
+            (count if variance is None else variance),
+        )
         return Spread(
             squares=self.squares + square,
-            level=self.level + (failures + self.latest) / 2.0,
+            level=self.level + sum(expected) / 2.0,
             greatest=tuple(sorted([*self.greatest, square])[-OUTAGE:]),
             number=self.number + 1,
-            latest=failures,
+            latest=count,
+            latest_variance=variance,
         )
 
     def skip(self) -> Spread:
         """After an interval of another length: the next count has nothing to be compared with."""
-        return replace(self, latest=None)
+        return replace(self, latest=None, latest_variance=None)
 
     @property
     def size(self) -> float:

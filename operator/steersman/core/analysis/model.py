@@ -22,6 +22,7 @@ class Part(StrEnum):
     REQUESTS = "requests"
     FAILURES = "failures"
     SUCCESSES = "successes"
+    BUCKETS = "buckets"
     CANDIDATE = "candidate"
     STABLE = "stable"
 

@@ -33,6 +33,20 @@ def find(samples: Sequence[Sample], labels: Mapping[str, str]) -> Sample | None:
     return _index(_Same(samples), names).get(tuple(labels[name] for name in names))
 
 
+def find_all(samples: Sequence[Sample], labels: Mapping[str, str]) -> Sequence[Sample]:
+    """All samples that have all of these labels, whatever others they have, in their order."""
+    names = tuple(sorted(labels))
+    return _groups(_Same(samples), names).get(tuple(labels[name] for name in names), ())
+
+
+@lru_cache(maxsize=64)
+def _groups(same: _Same, names: tuple[str, ...]) -> Mapping[tuple[str | None, ...], Sequence[Sample]]:
+    groups: dict[tuple[str | None, ...], list[Sample]] = {}
+    for sample in same.samples:
+        groups.setdefault(tuple(sample.labels.get(name) for name in names), []).append(sample)
+    return groups
+
+
 @lru_cache(maxsize=64)
 def _index(same: _Same, names: tuple[str, ...]) -> _Index:
     # The kept key holds the answer, so that its id cannot become another's while it is here.

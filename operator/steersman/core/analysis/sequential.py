@@ -35,6 +35,10 @@ REFERENCE_SECONDS = 600
 """How much of stable's past is the baseline when it has no traffic of its own any more."""
 
 
+BUCKET_LABEL = "le"
+"""The label with a histogram bucket's upper bound."""
+
+
 class NoCountsError(Exception):
     """The answers hold no usable counts; the message says why."""
 
@@ -47,12 +51,13 @@ def check(settings: SequentialJudge, args: Mapping[str, str]) -> None:
 
 
 def _selectors(settings: SequentialJudge) -> list[tuple[Part, str]]:
-    outcome = (
-        (Part.FAILURES, settings.failures)
-        if settings.failures is not None
-        else (Part.SUCCESSES, settings.successes or "")
-    )
-    return [(Part.REQUESTS, settings.requests), outcome]
+    outcomes = {
+        Part.FAILURES: settings.failures,
+        Part.SUCCESSES: settings.successes,
+        Part.BUCKETS: settings.buckets,
+    }
+    given = [(part, selector) for part, selector in outcomes.items() if selector is not None]
+    return [(Part.REQUESTS, settings.requests), *given]
 
 
 def _rendered(selector: str, args: Mapping[str, str]) -> str:
@@ -136,7 +141,7 @@ def queries(
 
 
 def _text(bound: BoundMetric, settings: SequentialJudge, part: Part, selector: str, window: int, *, past: bool) -> str:
-    text = count_since(selector, window, settings.by)
+    text = count_since(selector, window, {*settings.by, BUCKET_LABEL} if part is Part.BUCKETS else settings.by)
     if part is Part.REQUESTS and not past:
         # The interval is at least the scrape interval, so by then every pod has been scraped.
         return f"{text} or {unless_known(selector, window, int(bound.interval))}"
@@ -161,7 +166,7 @@ def judge_without_past(state: SequentialStatus, window: float) -> Judgement:
             "log_likelihood_ratios": logs,
             "greatest_looks": [],
             "unsettled": evidence.start(),
-            "spread": _shown(_spread(state.spread).skip()) if state.spread is not None else None,
+            "spread": _shown(spread_of(state.spread).skip()) if state.spread is not None else None,
             "evidence": value,
         }
     )
@@ -197,32 +202,34 @@ def judge_against_stable(
     """One look at candidate and stable under traffic at the same time."""
     threshold = 1.0 / settings.alpha
     seen = _add(settings, state, candidate, stable)
-    prudence = _prudence(settings, state)
+    prudence = prudence_of(settings, state)
     overall = share_of(
         Counts(seen.candidate_requests, seen.candidate_failures), Counts(seen.stable_requests, seen.stable_failures)
     )
-    weighed = weigh(_memory(state), state.evidence, candidate, stable, span, overall, prudence)
+    weighed = weigh(memory_of(state), state.evidence, candidate, stable, span, overall, prudence)
     beside = Counts(seen.stable_requests, seen.stable_failures)
     least = power.detectable(seen.candidate_requests, beside, settings.alpha, prudence.size)
     shown = _remember(settings, seen, weighed, _grown(state, stable, span), least)
     kept = state.model_copy(update={"evidence": weighed.decisive}) if weighed.held else shown
     text = describe(shown)
     suspected = "stable's counts of the same time and the next looks will confirm or clear it"
-    judgement = _verdict(weighed, threshold, text, suspected) or _enough(settings, shown)
-    judgement = judgement or _pass(text, weighed.decisive, threshold)
+    judgement = failed_or_suspected(weighed, threshold, text, suspected) or too_few(settings, shown)
+    judgement = judgement or passed(text, weighed.decisive, threshold)
     return Judgement(judgement.phase, judgement.message, weighed.decisive, moves=not weighed.held, sequential=kept)
 
 
-def _verdict(weighed: Weighed, threshold: float, text: str, suspected: str) -> Judgement | None:
+def failed_or_suspected(weighed: Weighed, threshold: float, text: str, suspected: str) -> Judgement | None:
+    """A judgement where the evidence, decisive or suspected, exceeds the threshold."""
     decisive = weighed.decisive
     if decisive > threshold:
-        return Judgement(MeasurementPhase.FAIL, f"{text}; evidence {_number(decisive)} > {_number(threshold)}")
+        return Judgement(MeasurementPhase.FAIL, f"{text}; evidence {number(decisive)} > {number(threshold)}")
     if weighed.suspicion > threshold:
         return _inconclusive(f"{text}; suspected, {suspected}")
     return None
 
 
-def _memory(state: SequentialStatus) -> Memory:
+def memory_of(state: SequentialStatus) -> Memory:
+    """What status remembers of the looks; of another number of alternatives nothing."""
     start = evidence.start()
     known = len(state.log_likelihood_ratios) == len(start)
     return Memory(
@@ -232,21 +239,24 @@ def _memory(state: SequentialStatus) -> Memory:
     )
 
 
-def _prudence(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
+def prudence_of(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
     """With the size of bursts as it was known before the look."""
     if settings.burst is not None:
         return Prudence(settings.outliers, float(settings.burst))
-    return Prudence(settings.outliers, _spread(state.spread).size)
+    return Prudence(settings.outliers, spread_of(state.spread).size)
 
 
-def _spread(status: SpreadStatus | None) -> Spread:
+def spread_of(status: SpreadStatus | None) -> Spread:
+    """What is known of bursts; nothing without a status."""
     if status is None:
         return Spread()
-    return Spread(status.squares, status.level, tuple(status.greatest), status.number, status.latest)
+    return Spread(
+        status.squares, status.level, tuple(status.greatest), status.number, status.latest, status.latest_variance
+    )
 
 
-def with_past(state: SequentialStatus, spread: Spread) -> SequentialStatus:
-    """The judge's memory with stable's failures before the rollout."""
+def with_spread(state: SequentialStatus, spread: Spread) -> SequentialStatus:
+    """The judge's memory with what is known of bursts."""
     return state.model_copy(update={"spread": _shown(spread)})
 
 
@@ -257,12 +267,13 @@ def _shown(spread: Spread) -> SpreadStatus:
         greatest=list(spread.greatest),
         number=spread.number,
         latest=spread.latest,
+        latest_variance=spread.latest_variance,
     )
 
 
 def _grown(state: SequentialStatus, stable: Counts, span: Span) -> Spread:
     """What is known of stable's bursts for the next look: counts of intervals of one length only can be compared."""
-    spread = _spread(state.spread)
+    spread = spread_of(state.spread)
     return spread.add(stable.failures) if span.window == span.interval and stable.requests > 0 else spread.skip()
 
 
@@ -270,13 +281,18 @@ def _remember(
     settings: SequentialJudge, seen: SequentialStatus, weighed: Weighed, spread: Spread, least: float | None
 ) -> SequentialStatus:
     grown = seen.model_copy(update={"spread": _shown(spread), "detectable": least})
-    return grown.model_copy(
+    return remembered(grown, weighed, prudence_of(settings, grown).size)
+
+
+def remembered(seen: SequentialStatus, weighed: Weighed, size: float) -> SequentialStatus:
+    """The judge's memory with what was weighed; `size` is how many failures count as one."""
+    return seen.model_copy(
         update={
             "log_likelihood_ratios": weighed.memory.logs,
             "greatest_looks": weighed.memory.greatest,
             "unsettled": weighed.memory.unsettled,
             "evidence": weighed.decisive,
-            "burst": _prudence(settings, grown).size,
+            "burst": size,
         }
     )
 
@@ -293,18 +309,18 @@ def judge_against_reference(
     requests, failures = state.reference_requests or 0.0, state.reference_failures or 0.0
     if requests < max(1, settings.min_requests):
         message = (
-            f"InsufficientData: stable answered {_number(requests)} of the {max(1, settings.min_requests)} requests "
+            f"InsufficientData: stable answered {number(requests)} of the {max(1, settings.min_requests)} requests "
             f"needed as a baseline in the {REFERENCE_SECONDS // 60} minutes before the switch"
         )
         return Judgement(MeasurementPhase.INCONCLUSIVE, message, state.evidence, sequential=seen)
-    prudence = _prudence(settings, state)
+    prudence = prudence_of(settings, state)
     highest = upper_bound(failures / prudence.size, requests / prudence.size, settings.alpha / 2.0)
-    weighed = weigh_alone(_memory(state), candidate, highest, span, prudence)
+    weighed = weigh_alone(memory_of(state), candidate, highest, span, prudence)
     least = power.detectable_alone(seen.candidate_requests, highest, settings.alpha / 2.0, prudence.size)
-    shown = _remember(settings, seen, weighed, _spread(state.spread), least)
+    shown = _remember(settings, seen, weighed, spread_of(state.spread), least)
     text = f"{describe(shown)} before the switch (at most {_percent(highest)})"
-    judgement = _verdict(weighed, threshold, text, "the next looks will confirm or clear it")
-    judgement = judgement or _enough(settings, shown, against_stable=False) or _pass(text, weighed.decisive, threshold)
+    judgement = failed_or_suspected(weighed, threshold, text, "the next looks will confirm or clear it")
+    judgement = judgement or too_few(settings, shown, against_stable=False) or passed(text, weighed.decisive, threshold)
     return Judgement(judgement.phase, judgement.message, weighed.decisive, sequential=shown)
 
 
@@ -321,17 +337,19 @@ def _add(settings: SequentialJudge, state: SequentialStatus, candidate: Counts, 
     )
 
 
-def _enough(settings: SequentialJudge, state: SequentialStatus, *, against_stable: bool = True) -> Judgement | None:
+def too_few(settings: SequentialJudge, state: SequentialStatus, *, against_stable: bool = True) -> Judgement | None:
+    """A judgement where there are fewer requests than minRequests."""
     needed = settings.min_requests
     if state.requests_since_weight < needed:
-        return _inconclusive(f"InsufficientData: {_number(state.requests_since_weight)} of {needed} requests")
+        return _inconclusive(f"InsufficientData: {number(state.requests_since_weight)} of {needed} requests")
     if against_stable and state.stable_requests < needed:
-        return _inconclusive(f"InsufficientData: stable answered {_number(state.stable_requests)} of {needed} requests")
+        return _inconclusive(f"InsufficientData: stable answered {number(state.stable_requests)} of {needed} requests")
     return None
 
 
-def _pass(text: str, value: float, threshold: float) -> Judgement:
-    return Judgement(MeasurementPhase.PASS, f"{text}; evidence {_number(value)} of {_number(threshold)}")
+def passed(text: str, value: float, threshold: float) -> Judgement:
+    """The judgement of a look without objections."""
+    return Judgement(MeasurementPhase.PASS, f"{text}; evidence {number(value)} of {number(threshold)}")
 
 
 def _inconclusive(message: str) -> Judgement:
@@ -357,7 +375,8 @@ def _percent(share: float) -> str:
     return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A count or an evidence, for people."""
     if value >= 1e6:
         return f"{value:.1e}"
     return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"

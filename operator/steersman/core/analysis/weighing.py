@@ -52,6 +52,20 @@ class Prudence:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """What one look at both sides says: logarithms, one per alternative."""
+
+    of_both: list[float]
+    """Of the likelihood ratio (or another e-value), when both sides had requests."""
+    of_stable: list[float]
+    """What stable's counts alone say for the candidate, none above 0: as if the candidate had shown nothing against itself."""
+    candidate: bool
+    """Whether the candidate had requests."""
+    stable: bool
+    """Whether stable had requests."""
+
+
+@dataclass(frozen=True)
 class Weighed:
     """What one look comes to."""
 
@@ -81,20 +95,27 @@ def weigh(
     """
     here, there = candidate.failures / prudence.size, stable.failures / prudence.size
     both = candidate.requests > 0 and stable.requests > 0
-    held = not both and span.window < max(PATIENCE_SECONDS, span.interval)
     share = share_of(candidate, stable) if both else overall
-    of_stable = evidence.look(0.0, there, share)
+    of_both = evidence.look(here, here + there, share) if both else evidence.start()
+    looked = Looked(of_both, evidence.look(0.0, there, share), candidate.requests > 0, stable.requests > 0)
+    return weigh_look(before, decided, looked, span, prudence.outliers)
+
+
+def weigh_look(before: Memory, decided: float, looked: Looked, span: Span, outliers: int) -> Weighed:
+    """Weigh a look at both sides of which the logarithms are known."""
+    both = looked.candidate and looked.stable
+    held = not both and span.window < max(PATIENCE_SECONDS, span.interval)
     if not both:
         look = evidence.start()
     elif span.unpaired:
-        look = of_stable
+        look = looked.of_stable
     else:
-        look = evidence.look(here, here + there, share)
-    after = before.take(look, settled=span.settled, outliers=prudence.outliers)
-    if stable.requests > 0 or not held:
+        look = looked.of_both
+    after = before.take(look, settled=span.settled, outliers=outliers)
+    if looked.stable or not held:
         # As if the candidate had not failed in this look: its counters may show an outage of both before stable's do.
-        confirmed = before.take(of_stable, settled=span.settled, outliers=prudence.outliers)
-        decisive = min(confirmed.total, after.winsorized(prudence.outliers), after.settled())
+        confirmed = before.take(looked.of_stable, settled=span.settled, outliers=outliers)
+        decisive = min(confirmed.total, after.winsorized(outliers), after.settled())
     else:
         decisive = decided
     # A look without requests of a side clears nothing.
@@ -105,8 +126,13 @@ def weigh(
 def weigh_alone(before: Memory, candidate: Counts, highest: float, span: Span, prudence: Prudence) -> Weighed:
     """Weigh a look at the candidate alone, against the highest share of requests that may fail."""
     look = evidence.look(candidate.failures / prudence.size, candidate.requests / prudence.size, highest)
-    after = before.take(look, settled=span.settled, outliers=prudence.outliers)
-    decisive = min(after.total, after.winsorized(prudence.outliers), after.settled())
+    return weigh_look_alone(before, look, span, prudence.outliers)
+
+
+def weigh_look_alone(before: Memory, look: list[float], span: Span, outliers: int) -> Weighed:
+    """Weigh a look at the candidate alone of which the logarithms are known."""
+    after = before.take(look, settled=span.settled, outliers=outliers)
+    decisive = min(after.total, after.winsorized(outliers), after.settled())
     return Weighed(after, decisive, _suspicion(after, look, decisive))
 
 
