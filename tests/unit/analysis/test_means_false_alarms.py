@@ -16,7 +16,8 @@ from steersman.api.status import MeasurementPhase
 from steersman.core.analysis import judging_means as judge
 from steersman.core.analysis.dispersion import Spread
 from steersman.core.analysis.histogram import Histogram
-from steersman.core.analysis.sequential import start, with_spread
+from steersman.core.analysis.remembering import with_spread
+from steersman.core.analysis.sequential import start
 from steersman.core.analysis.weighing import Span
 from steersman_server.metrics import DURATION_BUCKETS
 

@@ -21,6 +21,7 @@ from steersman.core.analysis.model import (
     Sample,
     Source,
 )
+from steersman.core.analysis.remembering import with_spread
 
 PAST_SECONDS: Final = 3600.0
 """How far back."""
@@ -54,7 +55,7 @@ def fold(state: SequentialStatus, results: Sequence[QueryResult], row: sequentia
     else:
         pairs = zip(counts.get(Part.REQUESTS, ()), counts.get(Part.SUCCESSES, ()), strict=False)
         failures = [max(0.0, requests - successes) for requests, successes in pairs]
-    return sequential.with_spread(state, of_past(failures))
+    return with_spread(state, of_past(failures))
 
 
 def fold_means(
@@ -70,7 +71,7 @@ def fold_means(
         else:
             values = found.values(found.bounds)
             spread = spread.add(values.mean, values.variance_of_mean) if values.number > 1.0 else spread.skip()
-    return sequential.with_spread(state, spread.skip())
+    return with_spread(state, spread.skip())
 
 
 def _samples(results: Sequence[QueryResult], row: sequential.Row) -> dict[int, list[Sample]]:

@@ -14,18 +14,8 @@ from steersman.core.analysis import evidence, means
 from steersman.core.analysis.histogram import Histogram, pair
 from steersman.core.analysis.means import Values
 from steersman.core.analysis.measurement import Judgement
-from steersman.core.analysis.sequential import (
-    REFERENCE_SECONDS,
-    failed_or_suspected,
-    memory_of,
-    number,
-    passed,
-    prudence_of,
-    remembered,
-    spread_of,
-    too_few,
-    with_spread,
-)
+from steersman.core.analysis.remembering import memory_of, prudence_of, remembered, spread_of, with_spread
+from steersman.core.analysis.sequential import REFERENCE_SECONDS, failed_or_suspected, number, passed, too_few
 from steersman.core.analysis.weighing import Looked, Span, weigh_look, weigh_look_alone
 
 

@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steersman.api.analysis import SequentialJudge
-from steersman.api.status import AnalysisStage, MeasurementPhase, SequentialStatus, SpreadStatus
+from steersman.api.status import AnalysisStage, MeasurementPhase, SequentialStatus
 from steersman.core.analysis import evidence, power
-from steersman.core.analysis.caution import Memory
 from steersman.core.analysis.dispersion import Spread
 from steersman.core.analysis.measurement import Judgement
 from steersman.core.analysis.model import (
@@ -28,8 +27,9 @@ from steersman.core.analysis.model import (
 )
 from steersman.core.analysis.promql import check_selector, count_since, fill, narrowed, render, unless_known
 from steersman.core.analysis.proportion import upper_bound
+from steersman.core.analysis.remembering import memory_of, prudence_of, remembered, shown_spread, spread_of
 from steersman.core.analysis.rows import find
-from steersman.core.analysis.weighing import Counts, Prudence, Span, Weighed, share_of, weigh, weigh_alone
+from steersman.core.analysis.weighing import Counts, Span, Weighed, share_of, weigh, weigh_alone
 
 REFERENCE_SECONDS = 600
 """How much of stable's past is the baseline when it has no traffic of its own any more."""
@@ -166,7 +166,7 @@ def judge_without_past(state: SequentialStatus, window: float) -> Judgement:
             "log_likelihood_ratios": logs,
             "greatest_looks": [],
             "unsettled": evidence.start(),
-            "spread": _shown(spread_of(state.spread).skip()) if state.spread is not None else None,
+            "spread": shown_spread(spread_of(state.spread).skip()) if state.spread is not None else None,
             "evidence": value,
         }
     )
@@ -228,49 +228,6 @@ def failed_or_suspected(weighed: Weighed, threshold: float, text: str, suspected
     return None
 
 
-def memory_of(state: SequentialStatus) -> Memory:
-    """What status remembers of the looks; of another number of alternatives nothing."""
-    start = evidence.start()
-    known = len(state.log_likelihood_ratios) == len(start)
-    return Memory(
-        list(state.log_likelihood_ratios) if known else start,
-        [list(look) for look in state.greatest_looks if len(look) == len(start)],
-        list(state.unsettled) if len(state.unsettled) == len(start) else start,
-    )
-
-
-def prudence_of(settings: SequentialJudge, state: SequentialStatus) -> Prudence:
-    """With the size of bursts as it was known before the look."""
-    if settings.burst is not None:
-        return Prudence(settings.outliers, float(settings.burst))
-    return Prudence(settings.outliers, spread_of(state.spread).size)
-
-
-def spread_of(status: SpreadStatus | None) -> Spread:
-    """What is known of bursts; nothing without a status."""
-    if status is None:
-        return Spread()
-    return Spread(
-        status.squares, status.level, tuple(status.greatest), status.number, status.latest, status.latest_variance
-    )
-
-
-def with_spread(state: SequentialStatus, spread: Spread) -> SequentialStatus:
-    """The judge's memory with what is known of bursts."""
-    return state.model_copy(update={"spread": _shown(spread)})
-
-
-def _shown(spread: Spread) -> SpreadStatus:
-    return SpreadStatus(
-        squares=spread.squares,
-        level=spread.level,
-        greatest=list(spread.greatest),
-        number=spread.number,
-        latest=spread.latest,
-        latest_variance=spread.latest_variance,
-    )
-
-
 def _grown(state: SequentialStatus, stable: Counts, span: Span) -> Spread:
     """What is known of stable's bursts for the next look: counts of intervals of one length only can be compared."""
     spread = spread_of(state.spread)
@@ -280,21 +237,8 @@ def _grown(state: SequentialStatus, stable: Counts, span: Span) -> Spread:
 def _remember(
     settings: SequentialJudge, seen: SequentialStatus, weighed: Weighed, spread: Spread, least: float | None
 ) -> SequentialStatus:
-    grown = seen.model_copy(update={"spread": _shown(spread), "detectable": least})
+    grown = seen.model_copy(update={"spread": shown_spread(spread), "detectable": least})
     return remembered(grown, weighed, prudence_of(settings, grown).size)
-
-
-def remembered(seen: SequentialStatus, weighed: Weighed, size: float) -> SequentialStatus:
-    """The judge's memory with what was weighed; `size` is how many failures count as one."""
-    return seen.model_copy(
-        update={
-            "log_likelihood_ratios": weighed.memory.logs,
-            "greatest_looks": weighed.memory.greatest,
-            "unsettled": weighed.memory.unsettled,
-            "evidence": weighed.decisive,
-            "burst": size,
-        }
-    )
 
 
 def judge_against_reference(
