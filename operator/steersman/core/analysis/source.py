@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import jmespath
 
-from steersman.api.analysis import Metric
+from steersman.api.analysis import PROVIDERS, Metric
 from steersman.api.meta import ApiModel
 from steersman.api.metric_access import Language, ProviderSettings, SecretRef
 from steersman.api.metric_providers import JobProvider, MLflowProvider, NewRelicProvider, PluginProvider, WebProvider
@@ -54,6 +54,9 @@ def source(
     Its namespace is set only where it matters, so that queries of several namespaces can be sent as one: Secrets and Jobs
     are those of the ModelDeployment's namespace.
     """
+    if not any(getattr(metric, field) is not None for field in PROVIDERS):
+        # Nothing to fill, and most metrics are such.
+        return Source()
     name, settings = metric.provider
     if context is not None and isinstance(settings, MLflowProvider) and settings.url is None:
         secret = SecretRef(secret_name=context.registry_secret) if context.registry_secret else None
