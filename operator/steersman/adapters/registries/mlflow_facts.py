@@ -127,7 +127,7 @@ class FactsReader:
         return found if found is not None else Missing(f"the version's artifact has no file {one_line(path, 100)}")
 
 
-async def _known(part: Awaitable[T | Unknown]) -> T | Unknown:
+async def _known(part: Awaitable[T]) -> T | Unknown:
     """A part, or why it could not be read."""
     try:
         return await part
