@@ -140,7 +140,7 @@ def _meant(model: ModelSource) -> VersionSelector:
 
 
 def _selector(model: str, text: str) -> VersionSelector:
-    """A version when it is a number, and else an alias: MLflow takes no alias that is a number."""
+    """A version when it is a number, and else an alias."""
     if _VERSION.fullmatch(text):
         return VersionSelector(model, version=text)
     return VersionSelector(model, alias=text)
