@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from tests.component.adapters.conftest import MLflow
@@ -26,13 +25,16 @@ for columns, accuracy in ((["amount"], 0.93), (["amount", "age"], 0.91)):
     with mlflow.start_run():
         mlflow.log_param("C", 0.5)
         mlflow.set_tag("data", "validated")
+        mlflow.log_metric("accuracy", 0.5, step=0)
+        mlflow.log_metric("accuracy", accuracy, step=1)
         model = LogisticRegression(C=0.5).fit(rows[columns], [0, 0, 1, 1])
         info = mlflow.sklearn.log_model(
             model, name="model", input_example=rows[columns].head(2), registered_model_name="gated",
             pip_requirements=["scikit-learn==1.7.0", "numpy"],
         )
-        mlflow.log_metric("accuracy", 0.5, step=0)
-        mlflow.log_metric("accuracy", accuracy, step=1)
+        # Logged after the model and at its step, this one is the model's own.
+        mlflow.log_metric("auc", accuracy)
+        mlflow.log_metric("auc", 0.1, step=9)
 """
 EVERYTHING = Needs(
     run=True, model_file=True, python=True, requirements=True, digests=frozenset({"requirements.txt", "none.pkl"})
@@ -58,7 +60,8 @@ async def registry() -> AsyncIterator[MLflowRegistry]:
 async def test_a_logged_model(gated: MLflow, registry: MLflowRegistry) -> None:
     facts = await registry.facts(gated.url, None, "gated", "2", EVERYTHING)
     assert isinstance(facts.run, RunFacts) and isinstance(facts.model_file, ModelFile)
-    assert facts.run.metrics["accuracy"] == 0.91
+    assert facts.run.metrics["accuracy"] == 0.91, "the run's latest"
+    assert facts.run.metrics["auc"] == 0.91, "the model's own, although the run has a later one"
     assert facts.run.params["C"] == "0.5" and facts.run.tags["data"] == "validated"
     assert {"sklearn", "python_function"} <= set(facts.model_file.flavors) and facts.model_file.has_input_example
     signature = facts.model_file.signature
@@ -101,7 +104,3 @@ async def test_a_version_without_an_artifact(mlflow: MLflow, registry: MLflowReg
     assert isinstance(facts.run, RunFacts)
     assert isinstance(facts.model_file, Missing) and isinstance(facts.requirements, Missing)
     assert facts.tags["stage"] == "ok"
-
-
-def test_the_fixture_is_read_from_here() -> None:
-    assert Path(__file__).name == "test_real_mlflow_facts.py"
