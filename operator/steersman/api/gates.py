@@ -51,7 +51,7 @@ class MetricGate(ApiModel):
     model_config = _rules(*_BOUND_RULES)
 
     name: Key
-    """The metric as it was logged, e.g. `accuracy`. The latest value counts; one logged for the model itself (MLflow 3) goes first."""
+    """The metric as it was logged, e.g. `accuracy`. The run's latest value counts; of a checkpoint (MLflow 3: logged with a step) its own."""
     min: Number | None = None
     max: Number | None = None
 

@@ -60,6 +60,7 @@ class Server:
             "python_env.yaml": b"python: 3.12.1\n",
             "model.pkl": b"weights",
         }
+        self.outputs: dict[str, Any] = {}
         self.broken: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
         self.headers: list[str | None] = []
@@ -80,7 +81,7 @@ class Server:
             return web.json_response(GONE, status=404)
         answers = {
             "model-versions/get": {"model_version": self.entry},
-            "runs/get": {"run": {"data": self.run}},
+            "runs/get": {"run": {"data": self.run, "outputs": self.outputs}},
             "logged-models/m-1": {"model": {"data": self.logged}},
         }
         return web.json_response(answers.get(path, GONE), status=200 if path in answers else 404)
@@ -108,6 +109,17 @@ async def test_a_version_with_everything(serve: Serve, client: MLflowRegistry) -
     assert facts.digests == {"model.pkl": hashlib.sha256(b"weights").hexdigest()}
     assert "python_env.yaml" not in server.asked, "the MLmodel file has said it"
     assert set(server.headers) == {"Bearer t0ken"}
+
+
+@pytest.mark.parametrize(("step", "accuracy"), [(0, 0.9), (None, 0.9), (3, 0.7), ("3", 0.7)])
+async def test_only_a_checkpoints_own_metrics_go_before_its_runs(
+    serve: Serve, client: MLflowRegistry, step: Any, accuracy: float
+) -> None:
+    server = Server()
+    server.logged["metrics"] = [{"key": "accuracy", "value": 0.7}]
+    server.outputs = {"model_outputs": [{"model_id": "m-0", "step": 9}, {"model_id": "m-1", "step": step}]}
+    facts = await client.facts(await serve(server), None, "fraud", "3", Needs(run=True))
+    assert isinstance(facts.run, RunFacts) and facts.run.metrics["accuracy"] == accuracy
 
 
 async def test_only_what_is_needed_is_asked_for(serve: Serve, client: MLflowRegistry) -> None:

@@ -81,7 +81,10 @@ class FactsReader:
             gone = f"run {one_line(run_id, 64)!r} of the version is not there any more"
             return Missing(gone if run_id else "the registry names no run for the version")
         of_run, of_model = _part(run, "run", "data"), _part(logged, "model", "data")
-        metrics = _metrics(of_run.get("metrics")) | _metrics(of_model.get("metrics"))
+        metrics, own = _metrics(of_run.get("metrics")), _metrics(of_model.get("metrics"))
+        # log_model gives the model the run's metrics of its own step. That is right for a checkpoint; a model that was logged without
+        # a step, after the training, has those of the training's first step.
+        metrics = metrics | own if _is_checkpoint(run, model_id) else own | metrics
         params = _pairs(of_run.get("params")) | _pairs(of_model.get("params"))
         return RunFacts(metrics, params, _pairs(of_run.get("tags")))
 
@@ -217,6 +220,12 @@ def _model_id(entry: Mapping[str, Any]) -> str:
         return str(entry["model_id"])
     source = str(entry.get("source", ""))
     return source.removeprefix("models:/").partition("/")[0] if source.startswith("models:/m-") else ""
+
+
+def _is_checkpoint(run: Any, model_id: str) -> bool:
+    """Whether the run logged the model at a step of its own."""
+    outputs = _entries(_part(run, "run", "outputs").get("model_outputs"))
+    return any(each.get("model_id") == model_id and str(each.get("step") or 0) != "0" for each in outputs)
 
 
 def _seconds(milliseconds: Any) -> float | None:

@@ -31,7 +31,7 @@ class RunFacts:
     """The run that made a version."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """The latest value of each; those logged for the model itself replace the run's."""
+    """The latest value of each, by the run or else by the model itself; of a checkpoint by itself or else by the run."""
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
