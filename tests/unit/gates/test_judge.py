@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -126,7 +127,7 @@ GATES: list[dict[str, Any]] = [case[1] for case in JUDGED] + [{"notWorse": NOT_W
 @pytest.mark.parametrize("gate", GATES)
 def test_what_is_not_known_never_passes(gate: dict[str, Any]) -> None:
     down = Unknown("the registry at http://x gave no answer within 5 s")
-    assert result(gate, down).phase is GatePhase.ERROR
+    assert result(gate, down).phase is GatePhase.ERROR and result(gate, down).message == down.message
     assert result(gate, Missing("deleted")).phase is GatePhase.FAIL
     dark = facts(
         created_at=None, tags={}, run=down, model_file=down, python_version=down, requirements=down, digests={}
@@ -177,6 +178,13 @@ def test_a_version_of_the_future_is_nothing_to_rely_on() -> None:
 def test_requirements_as_they_are_written(lines: tuple[str, ...], phase: str) -> None:
     gate = {"dependency": {"name": "torch", "specifier": ">=2.1,<3"}}
     assert result(gate, facts(requirements=lines)).phase.value == phase
+
+
+def test_a_hostile_pattern_takes_no_time() -> None:
+    hostile = {"tag": {"name": "by", "pattern": "*a" * 127 + "b"}}
+    started = time.perf_counter()
+    assert result(hostile, facts(tags={"by": "a" * 100_000})).phase is GatePhase.FAIL
+    assert time.perf_counter() - started < 5
 
 
 def test_a_python_version_that_is_none() -> None:

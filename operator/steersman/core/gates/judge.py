@@ -31,7 +31,8 @@ def _result(
     now: float,
 ) -> GateResult:
     if isinstance(candidate, Missing | Unknown):
-        finding = Finding.without(candidate, "the registry's answer")
+        # What is expected can be said all the same.
+        finding = Finding.without(candidate, _judged(gate, VersionFacts("", ""), stable, now).expected)
     else:
         finding = _judged(gate, candidate, stable, now)
     return GateResult(
