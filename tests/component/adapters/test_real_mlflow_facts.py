@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.component.adapters.conftest import MLflow
 
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.api.gates import Gate
+from steersman.cli.main import main
 from steersman.core.gates import Missing, ModelFile, Needs, RunFacts, judge, needs_of
 from steersman.core.gates.signature import Field, Scalar, Signature
 
@@ -110,3 +113,23 @@ async def test_a_version_without_an_artifact(mlflow: MLflow, registry: MLflowReg
     assert isinstance(facts.run, RunFacts)
     assert isinstance(facts.model_file, Missing) and isinstance(facts.requirements, Missing)
     assert facts.tags["stage"] == "ok"
+
+
+def test_the_command(gated: MLflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gates = [
+        {"name": "signature", "signature": {}},
+        {"name": "python", "python": {"versions": ">=3.11"}},
+        {"name": "environment", "digest": {"path": "python_env.yaml", "sha256": "0" * 64}},
+    ]
+    manifest = {
+        "apiVersion": "steersman.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "gated"},
+        "spec": {"model": {"name": "gated", "version": "2"}, "gates": gates},
+    }
+    (tmp_path / "md.json").write_text(json.dumps(manifest))
+    words = ["gate", "-f", str(tmp_path / "md.json"), "--registry-url", gated.url, "-o", "json"]
+    assert main([*words, "--against", "1"]) == 1
+    assert [each["phase"] for each in json.loads(capsys.readouterr().out)["gates"]] == ["Fail", "Pass", "Fail"]
+    assert main([*words, "--version", "9"]) == 2
+    assert "'gated' has no version 9" in capsys.readouterr().err
