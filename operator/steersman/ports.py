@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from steersman.api.conditions import Reason
 from steersman.core.analysis.model import MetricQuery, Sample, Series
+from steersman.core.gates.facts import Needs, VersionFacts
 
 Manifest = dict[str, Any]
 Manifests = list[Manifest]
@@ -135,6 +136,15 @@ class ModelRegistryClient(Protocol):
         """The versions of those of the wanted (model, alias) pairs that a search finds, in far fewer requests than pairs.
 
         What it does not find may be there all the same: `resolve` knows. Raises RegistryError.
+        """
+        ...
+
+    async def facts(
+        self, url: str, credentials: RegistryCredentials | None, model: str, version: str, needs: Needs
+    ) -> VersionFacts:
+        """What the registry knows of a version, as far as it is needed; what cannot be read is Unknown in its place.
+
+        Raises RegistryError when the version itself cannot be read.
         """
         ...
 

@@ -231,6 +231,41 @@ BAD = {
         deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "g"}], "adopt": {"name": "route"}}}),
         "give exactly one of parentRefs and adopt",
     ),
+    "a gate of two kinds": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "inputExample": {}, "signature": {}}]),
+        "a gate is exactly one of metric, notWorse",
+    ),
+    "two gates of one name": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "inputExample": {}}, {"name": "a", "signature": {}}]),
+        "Duplicate value",
+    ),
+    "a metric without bounds": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "metric": {"name": "auc"}}]),
+        "needs min, max or both",
+    ),
+    "a parameter with bounds and choices": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "parameter": {"name": "C", "min": 1, "oneOf": ["2"]}}]),
+        "give min, max or both, or oneOf",
+    ),
+    "a digest of a file elsewhere": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "digest": {"path": "../x", "tag": "sha"}}]),
+        "spec.gates[0].digest.path",
+    ),
+    "a digest of nothing": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "digest": {"path": "model.pkl"}}]),
+        "give exactly one of sha256 and tag",
+    ),
+    "a tag with two conditions": (
+        "ModelDeployment",
+        deployment(gates=[{"name": "a", "tag": {"name": "by", "value": "x", "pattern": "*"}}]),
+        "give at most one of value and pattern",
+    ),
     "a pause at 100": ("ModelDeployment", canary({"setWeight": 100}, {"pause": {}}), "can only be the last step"),
     "two strategies": (
         "ModelDeployment",

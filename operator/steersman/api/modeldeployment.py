@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
 from steersman.api.duration import Duration, Interval
+from steersman.api.gates import Gates
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
@@ -156,6 +157,9 @@ class ModelDeploymentSpec(ApiModel):
     """Strategic-merge overlay on the runtime's pod template."""
     traffic: Traffic = Traffic(service=ServiceTraffic())
     strategy: Strategy = Strategy(canary=Canary())
+    gates: Gates = []
+    """What a version must meet before it gets any traffic. `steersman gate` judges them; the operator does not yet, and takes no
+    ModelDeployment that has some: keep them in the file that the pipeline judges."""
     analysis: Analysis = Analysis()
     progress_deadline: Duration = 600.0
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from steersman.api.meta import API_VERSION, ApiModel
+from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.cli.errors import UserError
 
 Spec = TypeVar("Spec", bound=ApiModel)
@@ -55,3 +56,15 @@ def spec_of(model: type[Spec], manifest: Manifest) -> Spec:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
         raise UserError(f"{manifest.get('kind')} {name_of(manifest)}: the spec is not valid: {faults}") from error
+
+
+def deployment(manifests: Sequence[Manifest], name: str | None) -> tuple[str, ModelDeploymentSpec]:
+    """The one ModelDeployment, or that of the name: its name and spec. Raises UserError."""
+    deployments = [manifest for manifest in manifests if manifest.get("kind") == "ModelDeployment"]
+    chosen = [manifest for manifest in deployments if name is None or name_of(manifest) == name]
+    known = ", ".join(name_of(manifest) for manifest in deployments) or "none"
+    if not chosen:
+        raise UserError(f"there is no ModelDeployment{f' {name!r}' if name else ''} in the files; there are: {known}")
+    if len(chosen) > 1:
+        raise UserError(f"there are {len(chosen)} ModelDeployments in the files: {known}", "say which with --name")
+    return name_of(chosen[0]), spec_of(ModelDeploymentSpec, chosen[0])

@@ -24,6 +24,7 @@ BROKEN_PIPE = 141
 EXIT_CODES = """
 Exit codes: 0 done; 1 it failed, or was refused; 130 after Ctrl-C.
 `status --exit-code` and `watch --until`: 0 healthy, 1 degraded (or an error), 2 still progressing.
+`gate`: 0 every gate passes, 1 one fails, 2 something could not be judged.
 """
 
 app = typer.Typer(
@@ -288,6 +289,44 @@ def simulate(
         plot=plot,
     )
     raise typer.Exit(command.simulate(asked, output))
+
+
+@app.command()
+def gate(
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "-f", "--filename", metavar="FILE", help="Manifests, of ModelRegistries too; - is standard input."
+        ),
+    ],
+    registry_url: Annotated[
+        str | None,
+        typer.Option(
+            "--registry-url", metavar="URL", help="Of the MLflow server; default: of the ModelRegistry in the files."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="VERSION|ALIAS", help="What to compare with as stable; default: nothing."),
+    ] = None,
+    judged: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION|ALIAS", help="What to judge; default: what the manifest names."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Which ModelDeployment, when the files hold several.")
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Judge a version by the gates of its manifest, from what the registry knows.
+
+    For pipelines: exits with 1 when a gate fails, and with 2 when something could not be judged. Credentials are taken from
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. Asks no cluster.
+    """
+    from steersman.cli.commands import gate as command
+
+    asked = command.Asked(files, name, registry_url, judged, against)
+    raise typer.Exit(command.gate(asked, output))
 
 
 @app.command()

@@ -11,16 +11,20 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import aiohttp
 
 from steersman.adapters.http import TooLarge, connection_trouble, new_session, one_line, read_bounded, server_url
+from steersman.adapters.registries.mlflow_facts import FactsReader, Read
 from steersman.api.conditions import Reason
+from steersman.core.gates.facts import Needs, VersionFacts
 from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
 
 API: Final = "/api/2.0/mlflow"
+ARTIFACT: Final = "/model-versions/get-artifact"
+"""Files of a version, wherever they are: the server reads them. Not below the API."""
 PAGE_SIZE: Final = 100
 """Versions per page of a search."""
 MODELS_PAGE_SIZE: Final = 250
@@ -33,6 +37,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/ -]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _READY: Final = "READY"
+
+T = TypeVar("T")
 
 
 class _Refusal(Exception):  # noqa: N818
@@ -99,20 +105,95 @@ class MLflowRegistry:
         except RegistryError as error:
             raise RegistryError(error.reason, _censored(str(error), credentials)) from None
 
+    async def facts(
+        self, url: str, credentials: RegistryCredentials | None, model: str, version: str, needs: Needs
+    ) -> VersionFacts:
+        """What the registry knows of a version, as far as it is needed. Raises RegistryError when it cannot be read.
+
+        Up to seven requests, one after another, and one for each file to hash, which may take `HASH_SECONDS`.
+        """
+        try:
+            base = server_url(url)
+        except ValueError as error:
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL: {error}") from None
+        headers = _authorization(credentials)
+        server = _Server(self, base, headers)
+        try:
+            entry = await server.version(model, version)
+        except RegistryError as error:
+            raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
+        async def get(path: str, query: Mapping[str, str]) -> Any:
+            try:
+                return await self.fetch(base, path, query, headers)
+            except _Refusal as refusal:
+                if refusal.code == _MISSING:
+                    return None
+                said = f"MLflow at {base} refused the request: {refusal}"
+                raise RegistryError(Reason.REGISTRY_ERROR, _censored(said, credentials)) from None
+            except RegistryError as error:
+                raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
+        async def artifact(path: str, read: Read[T], seconds: float) -> T | None:
+            query = {"name": model, "version": version, "path": path}
+            try:
+                return await self._artifact(base, query, headers, read, seconds)
+            except RegistryError as error:
+                raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
+        return await FactsReader(get, artifact, self._timeout).read(entry, needs)
+
     async def fetch(self, base: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Any:
         """GET a JSON document. Raises _Refusal when MLflow answers with an error of its own, RegistryError for all else."""
+
+        async def document(response: aiohttp.ClientResponse) -> Any:
+            return _document(base, response.status, await read_bounded(response, self._max_bytes))
+
+        return await self._ask(base, API + path, query, headers, document, self._timeout)
+
+    async def _artifact(
+        self, base: str, query: Mapping[str, str], headers: Mapping[str, str], read: Read[T], seconds: float
+    ) -> T | None:
+        """GET a file of a version; None when it is not there. Raises RegistryError."""
+
+        async def file(response: aiohttp.ClientResponse) -> T | None:
+            if response.status == 200:
+                return await read(response)
+            body = await read_bounded(response, self._max_bytes)
+            if response.status == 404:
+                return None
+            try:
+                _document(base, response.status, body)
+            except _Refusal as refusal:
+                if refusal.code == _MISSING:
+                    return None
+                raise RegistryError(Reason.REGISTRY_ERROR, f"MLflow at {base} gave no file: {refusal}") from None
+            raise RegistryError(Reason.REGISTRY_ERROR, f"MLflow at {base} answered HTTP {response.status}")
+
+        return await self._ask(base, ARTIFACT, query, headers, file, seconds)
+
+    async def _ask(
+        self,
+        base: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        read: Read[T],
+        seconds: float,
+    ) -> T:
+        """One GET, its wait for a turn included in the seconds. Raises RegistryError, and what `read` raises."""
         if self._session is None:
             self._session = new_session()
         turns = self._turns.setdefault(base, asyncio.Semaphore(self._concurrency))
         try:
             async with (
-                asyncio.timeout(self._timeout),
+                asyncio.timeout(seconds),
                 turns,
-                self._session.get(base + API + path, params=query, headers=headers, allow_redirects=False) as response,
+                self._session.get(base + path, params=query, headers=headers, allow_redirects=False) as response,
             ):
-                status, body = response.status, await read_bounded(response, self._max_bytes)
+                return await read(response)
         except TimeoutError:
-            said = f"the registry at {base} gave no answer within {self._timeout:g} s"
+            said = f"the registry at {base} gave no answer within {seconds:g} s"
             raise RegistryError(Reason.REGISTRY_UNREACHABLE, said) from None
         except TooLarge as error:
             raise RegistryError(Reason.REGISTRY_ERROR, f"the registry at {base}: {error}") from None
@@ -121,7 +202,6 @@ class MLflowRegistry:
         except (aiohttp.ClientError, OSError) as error:
             said = f"cannot reach the registry at {base}: {connection_trouble(error)}"
             raise RegistryError(Reason.REGISTRY_UNREACHABLE, said) from None
-        return _document(base, status, body)
 
 
 class _Server:

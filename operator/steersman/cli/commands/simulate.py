@@ -12,7 +12,7 @@ from steersman.api.analysis import AnalysisTemplateSpec, SequentialJudge, Templa
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.cli.choices import Format
 from steersman.cli.errors import UserError
-from steersman.cli.files import Manifest, name_of, read_manifests, spec_of
+from steersman.cli.files import Manifest, deployment, name_of, read_manifests, spec_of
 from steersman.cli.output import print_data, print_note, print_view
 from steersman.core.analysis.budget import part
 from steersman.core.foresight.forecast import Forecast, Judging, forecast
@@ -71,7 +71,7 @@ def _forecast(asked: Asked) -> Forecast:
             "--rps must be above 0 and at most 1,000,000", "requests a second, candidate and stable together"
         )
     manifests = read_manifests(asked.files)
-    name, spec = _deployment(manifests, asked.name)
+    name, spec = deployment(manifests, asked.name)
     if spec.strategy.canary is None:
         raise UserError(
             f"{name} is rolled out blue-green: there is no time at which candidate and stable both get requests",
@@ -85,17 +85,6 @@ def _forecast(asked: Asked) -> Forecast:
         raise UserError(f"{name}: {error}", "give it a step with setWeight below 100") from error
     scenario = Scenario(course, asked.per_second, asked.stable, judging.interval, judging.alpha, judging.judge)
     return forecast(name, scenario, judging, asked.bad, trials_for(course, judging.interval), SEED)
-
-
-def _deployment(manifests: Sequence[Manifest], name: str | None) -> tuple[str, ModelDeploymentSpec]:
-    deployments = [manifest for manifest in manifests if manifest.get("kind") == "ModelDeployment"]
-    chosen = [manifest for manifest in deployments if name is None or name_of(manifest) == name]
-    known = ", ".join(name_of(manifest) for manifest in deployments) or "none"
-    if not chosen:
-        raise UserError(f"there is no ModelDeployment{f' {name!r}' if name else ''} in the files; there are: {known}")
-    if len(chosen) > 1:
-        raise UserError(f"there are {len(chosen)} ModelDeployments in the files: {known}", "say which with --name")
-    return name_of(chosen[0]), spec_of(ModelDeploymentSpec, chosen[0])
 
 
 def _judging(spec: ModelDeploymentSpec, manifests: Sequence[Manifest]) -> Judging:
