@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from steersman.api.duration import PATTERN as DURATION_PATTERN
-from steersman.api.duration import format_duration, parse_duration
+from steersman.api.duration import Duration, format_duration
 from steersman.api.meta import DNS_SUBDOMAIN, ApiModel
 
 
@@ -46,31 +46,13 @@ def _bounded(most: int) -> dict[str, Any]:
     }
 
 
-Timeout = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    Field(ge=1.0, le=60.0),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema(_bounded(60)),
-]
+Timeout = Annotated[Duration, Field(ge=1.0, le=60.0), WithJsonSchema(_bounded(60))]
 """A Duration of 1s to 1m."""
 
-Lookback = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    Field(ge=1.0, le=86400.0),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema(_bounded(86400)),
-]
+Lookback = Annotated[Duration, Field(ge=1.0, le=86400.0), WithJsonSchema(_bounded(86400))]
 """A Duration of 1s to 24h."""
 
-Deadline = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    Field(ge=1.0, le=3600.0),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema(_bounded(3600)),
-]
+Deadline = Annotated[Duration, Field(ge=1.0, le=3600.0), WithJsonSchema(_bounded(3600))]
 """A Duration of 1s to 1h."""
 
 

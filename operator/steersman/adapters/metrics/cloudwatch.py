@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from steersman.adapters.http import one_line
-from steersman.adapters.metrics.answers import latest, within
+from steersman.adapters.metrics.answers import within
+from steersman.adapters.metrics.over_time import OverTimeServer
 from steersman.adapters.metrics.transport import Request, Transport
 from steersman.api.metric_providers import CloudWatchProvider as Settings
-from steersman.core.analysis.model import MetricQuery, Sample, Series
+from steersman.core.analysis.model import MetricQuery, Series
 from steersman.ports import MetricError, Secrets
 
 THREADS: Final = 4
@@ -29,28 +30,20 @@ MAX_DATAPOINTS: Final = 10_000
 _Credentials = tuple[str, str, str | None]
 
 
-class CloudWatchProvider:
+class CloudWatchProvider(OverTimeServer):
     """Implements steersman.ports.MetricServer."""
 
     def __init__(self, transport: Transport | None = None, *, own_identity: bool = False) -> None:
         """`own_identity`: whether a metric without credentials is asked with the operator's own."""
-        self._transport = transport or Transport()
+        super().__init__(transport)
         self._own_identity = own_identity
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cloudwatch")
         self._clients: OrderedDict[tuple[str, str | None, _Credentials | None], Any] = OrderedDict()
 
-    async def query(self, query: MetricQuery, secrets: Secrets) -> tuple[Sample, ...]:
-        """The newest data point. Raises MetricError."""
-        return latest(await self._series(query, secrets))
-
-    async def query_range(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
-        """The data points, one each period. Raises MetricError."""
-        return await self._series(query, secrets)
-
     async def close(self) -> None:
         """Let the threads end, and close the connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        await self._transport.close()
+        await super().close()
 
     async def _series(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
         settings = Settings.model_validate_json(query.source.settings)

@@ -9,30 +9,16 @@ import math
 from urllib.parse import urlencode
 
 from steersman.adapters.http import one_line
-from steersman.adapters.metrics.answers import document, latest, pairs, span, within
-from steersman.adapters.metrics.transport import Answer, Request, Transport, header_value
+from steersman.adapters.metrics.answers import document, pairs, span, within
+from steersman.adapters.metrics.over_time import OverTimeServer
+from steersman.adapters.metrics.transport import Answer, Request, header_value
 from steersman.api.metric_providers import DatadogProvider as Settings
-from steersman.core.analysis.model import MetricQuery, Sample, Series
+from steersman.core.analysis.model import MetricQuery, Series
 from steersman.ports import MetricError, Secrets
 
 
-class DatadogProvider:
+class DatadogProvider(OverTimeServer):
     """Implements steersman.ports.MetricServer."""
-
-    def __init__(self, transport: Transport | None = None) -> None:
-        self._transport = transport or Transport()
-
-    async def query(self, query: MetricQuery, secrets: Secrets) -> tuple[Sample, ...]:
-        """The last point of each series. Raises MetricError."""
-        return latest(await self._series(query, secrets))
-
-    async def query_range(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
-        """Values over time, as far apart as the query's rollup or Datadog itself has it. Raises MetricError."""
-        return await self._series(query, secrets)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._transport.close()
 
     async def _series(self, query: MetricQuery, secrets: Secrets) -> tuple[Series, ...]:
         settings = Settings.model_validate_json(query.source.settings)
