@@ -143,6 +143,24 @@ class MLflowRegistry:
 
         return await FactsReader(get, artifact, self._timeout).read(entry, needs)
 
+    async def file(
+        self, url: str, credentials: RegistryCredentials | None, model: str, version: str, path: str, limit: int
+    ) -> bytes | None:
+        """A file of the version's artifact of at most so many bytes; None when it is not there. Raises RegistryError."""
+        try:
+            base = server_url(url)
+        except ValueError as error:
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL: {error}") from None
+
+        async def read(response: aiohttp.ClientResponse) -> bytes:
+            return await read_bounded(response, limit)
+
+        query = {"name": model, "version": version, "path": path}
+        try:
+            return await self._artifact(base, query, _authorization(credentials), read, self._timeout)
+        except RegistryError as error:
+            raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
     async def fetch(self, base: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Any:
         """GET a JSON document. Raises _Refusal when MLflow answers with an error of its own, RegistryError for all else."""
 
