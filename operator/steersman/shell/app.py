@@ -176,8 +176,7 @@ class Operator:
         self._synced = False
         self._leading = False
         self._store.listen(self._changed)
-        if not config.cluster_wide:
-            self._store.listen(LateKinds(self.kinds, self.insights).seen)
+        self._store.listen(LateKinds(self.kinds, self.insights).seen)
 
     def registry(self) -> kopf.OperatorRegistry:
         """The handlers that kopf runs."""
