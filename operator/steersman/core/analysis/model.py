@@ -25,6 +25,10 @@ class Part(StrEnum):
     BUCKETS = "buckets"
     CANDIDATE = "candidate"
     STABLE = "stable"
+    DISTRIBUTIONS = "distributions"
+    """Of drift: columns by bin."""
+    DETECTORS = "detectors"
+    """Of concept drift."""
 
 
 @dataclass(frozen=True)
