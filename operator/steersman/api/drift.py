@@ -72,7 +72,7 @@ class DriftThresholds(ApiModel):
     psi: Annotated[float, Field(gt=0, le=10)] = 0.2
     """0.1 is commonly read as a small shift, 0.2 or 0.25 as one that matters."""
     jensen_shannon: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.001
     """Bound of the probability that one window shows drift in any column although nothing changed; the p-values of all columns are
     corrected for their number. A distance counts only together with such a p-value."""
     share: Annotated[float, Field(ge=0, le=1)] = 0.0

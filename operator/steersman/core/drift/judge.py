@@ -17,6 +17,7 @@ from steersman.api.drift_status import ColumnKind, ColumnRole, DriftColumn, Drif
 from steersman.core.drift import significance
 from steersman.core.drift.columns import Column
 from steersman.core.drift.distances import jensen_shannon_beyond_noise, psi_beyond_noise
+from steersman.core.drift.rare import pooled
 
 LONGEST_NAME: Final = 128
 """Characters of a column's name that status shows."""
@@ -63,7 +64,7 @@ def _is_chosen(column: Column, settings: Drift) -> bool:
 def judge(columns: Sequence[Column], settings: Drift) -> Judgement:
     """Judge the columns that have enough samples."""
     samples = max((column.samples for column in columns), default=0.0)
-    enough = [column for column in columns if column.samples >= settings.min_samples]
+    enough = [pooled(column) for column in columns if column.samples >= settings.min_samples]
     corrected = significance.holm([_p_value(column, settings) for column in enough])
     found = [_judged(column, settings, p_value) for column, p_value in zip(enough, corrected, strict=True)]
     found.sort(key=lambda column: (not column.drifted, -column.distance / _limit(column, settings), column.p_value))
