@@ -7,19 +7,24 @@ true between two happenings and at the end.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from steersman.api.conditions import Reason
+from steersman.adapters.traffic import provider_for
+from steersman.api.conditions import ConditionType, Reason
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.core.plan import plan
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
 ERRORS = {"templates": [{"name": "errors"}]}
 BETA = [{"headers": [{"name": "x-group", "exact": "beta"}]}]
 PAUSE = {"pause": {"duration": "20s"}}
+DRIFT = {"window": "1m", "interval": "10s", "consecutive": 1}
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "steps": {"canary": {"steps": [{"setWeight": 10}, PAUSE, {"setWeight": 50}, PAUSE]}},
@@ -55,6 +60,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "blueGreen": {"prePromotionAnalysis": ERRORS, "postPromotionAnalysis": ERRORS, "autoPromotion": False}
     },
 }
+DRIFT_CONDITIONS = (ConditionType.DATA_DRIFT, ConditionType.CONCEPT_DRIFT)
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
@@ -90,7 +96,15 @@ class Rollouts(RuleBasedStateMachine):
         self.world.answer = before
 
     def change_spec(
-        self, strategy: str, replicas: int, paused: bool, value: str, analysed: bool, watched: bool, window: int
+        self,
+        strategy: str,
+        replicas: int,
+        paused: bool,
+        value: str,
+        analysed: bool,
+        watched: bool,
+        window: int,
+        drift: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -100,14 +114,23 @@ class Rollouts(RuleBasedStateMachine):
             analysis=ERRORS if analysed else {},
             rollbackWindow={"revisions": window},
         )
-        self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
+        more = {"watch": {"duration": "60s"}} if watched else {}
+        self.world.change_spec(spec | more | ({"drift": DRIFT} if drift else {}))
+
+    def data_drifts(self, shifted: float, rows: float | None, fired: float, seconds: int) -> None:
+        world = self.world
+        world.shifted, world.rows_per_window, world.detector_fired = shifted, rows, fired
+        self._pass_time(seconds)
+        for condition in world.status.conditions:
+            if condition.type in DRIFT_CONDITIONS:
+                event(f"{condition.type} {condition.status} {condition.reason}")
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
         """The way into the middle of a rollout, which mere chance finds too seldom."""
         world = self.world
         world.slot = world.trouble = None
         world.failing = {}
-        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas))
+        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, drift=DRIFT))
         world.act("resume")
         world.run(45, step=15)  # no revision is warm any more, so that the way leads through the steps
         version = world.status.stable.version if world.status.stable is not None else "1"
@@ -203,14 +226,37 @@ class Rollouts(RuleBasedStateMachine):
         first = self.world.plan_only()
         assert first == self.world.plan_only()
 
+    @invariant()
+    def drift_stands_in_the_way_of_nothing(self) -> None:
+        """Without spec.drift the same is decided and done."""
+        snapshot = self.world.snapshot()
+        manifest = {**snapshot.manifest, "status": {**snapshot.manifest.get("status", {}), "drift": None}}
+        assert isinstance(snapshot.spec, ModelDeploymentSpec)
+        without = replace(snapshot, manifest=manifest, spec=snapshot.spec.model_copy(update={"drift": None}))
+        one, other = plan(snapshot, provider_for), plan(without, provider_for)
+        assert (one.apply, one.patch, one.delete, one.clear_action) == (
+            other.apply,
+            other.patch,
+            other.delete,
+            other.clear_action,
+        )
+        assert one.status.model_dump(exclude={"drift", "conditions"}) == other.status.model_dump(
+            exclude={"drift", "conditions"}
+        )
+        assert [c for c in one.status.conditions if c.type not in DRIFT_CONDITIONS] == other.status.conditions
+        assert one.status.drift is None or one.status.stable is not None
+        if one.status.drift is not None and one.status.stable is not None:
+            assert one.status.drift.revision == one.status.stable.name
+
     def teardown(self) -> None:
         """When the weather is fine again, the world comes to rest at what is asked for, and nothing else is left."""
         world = self.world
         world.pods_start = world.gateway_works = world.prometheus_works = True
         world.pods_start_slowly = world.slot = world.trouble = None
         world.failing = {}
+        world.shifted, world.rows_per_window, world.detector_fired = 0.0, 3000.0, 0.0
         world.answer = RegistryAnswer("3")
-        world.change_spec(gateway_spec())
+        world.change_spec(gateway_spec(drift=DRIFT))
         world.act("resume")
         world.run(40, step=10)
         world.act("retry")
@@ -225,6 +271,7 @@ class Rollouts(RuleBasedStateMachine):
         assert world.status.stable.version == "3", world.status.message
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
+        assert world.condition("DataDrift") == world.condition("ConceptDrift") == ("False", "NoDrift")
         assert world.promises.broken == []
 
 
@@ -257,6 +304,7 @@ HAPPENINGS = st.one_of(
         analysed=st.sampled_from([True, True, False]),
         watched=st.booleans(),
         window=st.integers(0, 2),
+        drift=st.booleans(),
     ),
     *[_happening("something_happens_in_the_middle", what=st.sampled_from(MIDDLE))] * 3,
     _happening("act", action=st.sampled_from(ACTIONS)),
@@ -267,6 +315,13 @@ HAPPENINGS = st.one_of(
         gateway=st.booleans(),
         prometheus=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
+    ),
+    _happening(
+        "data_drifts",
+        shifted=st.sampled_from([0.0, 0.4]),
+        rows=st.sampled_from([3000.0, 3000.0, 10.0, None]),
+        fired=st.sampled_from([0.0, 1.0]),
+        seconds=st.sampled_from([0, 30, 150]),
     ),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),
     _happening("the_clock_steps", seconds=st.sampled_from([-600, -20, 20, 3600])),
