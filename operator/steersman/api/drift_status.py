@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from steersman.api.drift import Distance
 from steersman.api.meta import ApiModel, Timestamp
 
 MAX_COLUMNS: Final = 50
@@ -56,8 +57,10 @@ class DriftColumn(ApiModel):
     """What decided: a distance with many samples, a p-value with few."""
     threshold: float
     """A distance has to exceed it, a p-value to be below it."""
+    measure: Distance
+    """The distance that the spec chooses for this kind of column."""
     distance: float
-    """The index or distance that the spec chooses for this kind of column, whatever decided."""
+    """By that measure, whatever decided."""
     p_value: float
     """Corrected for the number of columns; a distance counts only when this is below alpha, too."""
 
@@ -83,7 +86,7 @@ class DataDriftStatus(ApiModel):
     clear_since: Timestamp | None = None
     """The same of looks that saw none, while an earlier drift is in force."""
     detected_at: Timestamp | None = None
-    """When drift was seen for long enough to be told; None when there is none."""
+    """When drift was seen for long enough to be told; absent while there is none."""
     not_judged: str = ""
     """Reason why the latest look could not be judged."""
     message: str = ""
@@ -104,7 +107,7 @@ class ConceptDriftStatus(ApiModel):
     """Predictions of this revision that feedback came for within the window."""
     detectors: Annotated[list[DetectorStatus], Field(max_length=8)] = []
     detected_at: Timestamp | None = None
-    """When a detector was first seen to have fired; None when none has within the window."""
+    """When a detector was first seen to have fired; absent when none has within the window."""
 
 
 class DriftStatus(ApiModel):
@@ -122,4 +125,4 @@ class DriftStatus(ApiModel):
     """Why the latest look was not answered."""
     data: DataDriftStatus = DataDriftStatus()
     concept: ConceptDriftStatus | None = None
-    """None when it is not looked for."""
+    """Absent when it is not looked for."""

@@ -139,7 +139,11 @@ def test_drift_that_goes_on_after_an_outage_is_not_told_twice() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "reason", "words"),
-    [(None, "NoReference", "log_reference"), (0.0, "NotEnoughData", "0 rows"), (199.0, "NotEnoughData", "200 are needed")],
+    [
+        (None, "NoReference", "log_reference"),
+        (0.0, "NotEnoughData", "0 rows"),
+        (199.0, "NotEnoughData", "200 are needed"),
+    ],
 )
 def test_what_cannot_be_judged_is_unknown_and_says_what_to_do(rows: float | None, reason: str, words: str) -> None:
     world = World(gateway_spec(drift=DRIFT))

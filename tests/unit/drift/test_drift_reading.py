@@ -93,8 +93,20 @@ ANYTHING = st.builds(
     st.dictionaries(
         st.sampled_from(["part", "column", "role", "kind", "bin", "detector", "x"]),
         st.sampled_from(
-            ["observed", "reference", "rows", "feedback", "adwin", "feature", "prediction", "numeric", "categorical"]
-            + ["1", "+Inf", "-Inf", "nan", "", "(missing)", "(other)", "\x1b[31m" + "a" * 400]
+            [
+                *(
+                    "observed",
+                    "reference",
+                    "rows",
+                    "feedback",
+                    "adwin",
+                    "feature",
+                    "prediction",
+                    "numeric",
+                    "categorical",
+                ),
+                *("1", "+Inf", "-Inf", "nan", "", "(missing)", "(other)", "\x1b[31m" + "a" * 400),
+            ]
         ),
     ),
     st.sampled_from([0.0, 0.5, 1.0, 300.0, 1e300, -1.0, math.nan, math.inf, -math.inf]),
@@ -113,11 +125,15 @@ def test_status_stays_small_with_very_many_columns_of_long_names() -> None:
     samples = [
         each
         for number in range(300)
-        for each in column({"1": 0.5, "+Inf": 0.5}, {"1": 500.0 + number, "+Inf": 100.0}, column=f"{number}" + "x" * 250)
+        for each in column(
+            {"1": 0.5, "+Inf": 0.5}, {"1": 500.0 + number, "+Inf": 100.0}, column=f"{number}" + "x" * 250
+        )
     ]
     status = data(Drift(consecutive=1), STATUS, samples, 600.0)
     assert status.judged == status.drifted == 300 and len(status.columns) == MAX_COLUMNS
-    assert [each.distance for each in status.columns] == sorted((each.distance for each in status.columns), reverse=True)
+    assert [each.distance for each in status.columns] == sorted(
+        (each.distance for each in status.columns), reverse=True
+    )
     assert all(len(each.name) == LONGEST_NAME for each in status.columns) and len(status.message) < 1024
 
 
@@ -128,7 +144,11 @@ def test_a_column_of_one_value_never_drifts() -> None:
 
 
 def test_only_detectors_that_are_asked_for_count() -> None:
-    fired = [Sample({"detector": "adwin"}, 0.0), Sample({"detector": "page_hinkley"}, 2.0), Sample({"part": "feedback"}, 70.0)]
+    fired = [
+        Sample({"detector": "adwin"}, 0.0),
+        Sample({"detector": "page_hinkley"}, 2.0),
+        Sample({"part": "feedback"}, 70.0),
+    ]
     assert concept(Drift(), STATUS, fired, 600.0).detected_at == 600.0
     narrow = Drift.model_validate({"concept": {"detectors": ["adwin"]}})
     found = concept(narrow, STATUS, fired, 600.0)

@@ -83,6 +83,7 @@ def _judged(column: Column, settings: Drift, p_value: float) -> DriftColumn:
         drifted=significant and (distance > threshold or not method.is_distance),
         method=method,
         threshold=threshold if method.is_distance else settings.thresholds.alpha,
+        measure=_measure(column.kind, settings),
         distance=_rounded(distance),
         p_value=_rounded(p_value),
     )
