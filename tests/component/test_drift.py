@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,13 @@ from cluster.control_plane import ControlPlane
 from component.drift_pods import ODD, Pod, Scraped, draw, scraping
 from simulation import Scene, objects
 from simulation.model_deployments import healthy
+from steersman.adapters.metrics.prometheus import PrometheusProvider
 from steersman.api.drift_status import DriftStatus
 from unit.drift.profiles import Profile
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/drift.md").read_text()
 PROFILE = Profile(draw(np.random.default_rng(1), 5000), predictions=("label",))
 DRIFT = {"window": "1m", "interval": "1s", "consecutive": 1}
 SCRAPED = 1.5
@@ -53,6 +58,20 @@ def told(kind: str, word: str) -> Callable[[Status], bool]:
     return lambda status: any(
         c["type"] == kind and word in (c["status"], c["reason"]) for c in status.get("conditions", [])
     )
+
+
+async def agrees_with_the_page(status: Status, revision: str, url: str) -> None:
+    """What docs/reference/drift.md shows to do by hand gives what the operator found, the noise and the smoothing apart."""
+    (promql,) = re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
+    provider = PrometheusProvider(url)
+    text = promql.replace("fraud-v7-1a2b3c4d", revision).replace("[1h]", "[1m]")
+    found = {sample.labels["column"]: sample.value for sample in await provider.instant(None, text, time.time())}
+    await provider.close()
+    columns = {column["name"]: column for column in status["drift"]["data"]["columns"]}
+    assert found.keys() == columns.keys()
+    for name, column in columns.items():
+        if column["measure"] == "PSI":
+            assert column["distance"] <= found[name] + 0.01 and found[name] < column["distance"] + 0.03
 
 
 async def test_drift_of_stable_is_told_whatever_pods_restart_and_drift_beside_it(
@@ -89,6 +108,8 @@ async def test_drift_of_stable_is_told_whatever_pods_restart_and_drift_beside_it
     # What Prometheus' increase() adds by extrapolation is a small part.
     assert calm["drift"]["data"]["samples"] == pytest.approx(1500, rel=0.12) and calm["drift"]["data"]["judged"] == 4
     assert told("DataDrift", "NoDrift")(calm) and told("ConceptDrift", "NoDrift")(calm)
+
+    await agrees_with_the_page(calm, revision, scraped.url)
 
     first.predict(draw(random, 1500, shift=1.5))
     second.learn(wrong=30, fired=1)
