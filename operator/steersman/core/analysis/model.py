@@ -70,6 +70,11 @@ class MetricQuery:
     reference: bool = False
     """Asks for the baseline before a blue-green switch, not for a look."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether no other rollout asks the same and no step waits for it: of drift. It gives way to others, and is not kept."""
+        return self.part in (Part.DISTRIBUTIONS, Part.DETECTORS)
+
 
 @dataclass(frozen=True)
 class Sample:
