@@ -83,6 +83,20 @@ GOOD = [
         "ModelDeployment",
         deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "gw"}], "hostnames": ["*.a.example", "b.example"]}}),
     ),
+    ("ModelDeployment", deployment(drift={})),
+    (
+        "ModelDeployment",
+        deployment(
+            drift={
+                "window": "24h",
+                "interval": "1m",
+                "columns": {"include": ["a*"], "exclude": ["id"]},
+                "methods": {"numeric": "JensenShannon"},
+                "thresholds": {"psi": 0.25, "share": 0.5},
+                "prometheus": {"address": "http://thanos:9090"},
+            }
+        ),
+    ),
     ("ModelRegistry", {"mlflow": {"url": "http://mlflow:5000", "credentials": {"secretName": "login"}}}),
     ("ServingRuntime", {"template": {"spec": {"containers": [{"name": "model", "anything": ["goes"]}]}}}),
     ("ClusterServingRuntime", {"template": {"spec": {}}}),
@@ -157,6 +171,23 @@ BAD = {
         "ModelDeployment",
         canary({"setWeight": 50}, {"pause": {}}, {"setWeight": 50}),
         "weights must rise",
+    ),
+    "a drift window below the interval": (
+        "ModelDeployment",
+        deployment(drift={"window": "1m"}),
+        "window must not be shorter than interval",
+    ),
+    "a drift window of a month": ("ModelDeployment", deployment(drift={"window": "720h"}), "must be 1m to 168h"),
+    "a drift threshold of zero": (
+        "ModelDeployment",
+        deployment(drift={"thresholds": {"psi": 0}}),
+        "should be greater than 0",
+    ),
+    "no detectors": ("ModelDeployment", deployment(drift={"concept": {"detectors": []}}), "at least 1 items"),
+    "credentials for drift without an address": (
+        "ModelDeployment",
+        deployment(drift={"prometheus": {"credentials": {"secretName": "s"}}}),
+        "credentials and tls need an address",
     ),
     "no steps": ("ModelDeployment", canary(), "at least 1 items"),
     "too many steps": ("ModelDeployment", canary(*({"setWeight": n} for n in range(1, 52))), "at most 50 items"),

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
+from steersman.api.drift import Drift
 from steersman.api.duration import Duration, Interval
 from steersman.api.gates import Gates
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
@@ -164,6 +165,7 @@ class ModelDeploymentSpec(ApiModel):
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""
     rollback_window: RollbackWindow = RollbackWindow(revisions=0)
     watch: Watch | None = None
+    drift: Drift | None = None
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
+from steersman.api.drift_status import DriftStatus
 from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
@@ -396,6 +397,7 @@ class ModelDeploymentStatus(ApiModel):
     rollback: RollbackStatus | None = None
     watch: WatchStatus | None = None
     quarantine: Quarantine | None = None
+    drift: DriftStatus | None = None
     paused: bool = False
     """Paused by hand; spec.paused is the declarative form."""
     action: ActionStatus | None = None

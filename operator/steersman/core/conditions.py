@@ -8,6 +8,7 @@ from steersman.api.conditions import Condition, ConditionStatus, ConditionType, 
 from steersman.api.gate_status import GatePhase, GatesStatus
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
+from steersman.core.drift import findings as drift_findings
 from steersman.core.kstatus import abnormal
 from steersman.core.rollout.actions import possible
 from steersman.core.rollout.admission import said
@@ -50,6 +51,8 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
     if findings[ConditionType.READY][0] != _TRUE and (kind := abnormal(turn, phase, at_target)) is not None:
         about = ConditionType.READY if rollout is None else ConditionType.PROGRESSING
         findings[kind] = (_TRUE, findings[about][1], findings[about][2])
+    if turn.spec.drift is not None:
+        findings |= drift_findings(turn.spec.drift, turn.status.drift)
     turn.set(
         observed_generation=turn.generation,
         phase=phase,

@@ -20,8 +20,9 @@ from steersman.api.status import (
     StrategyName,
 )
 from steersman.api.traffic import Traffic
-from steersman.core.analysis.model import Verdict
+from steersman.core.analysis.model import MetricQuery, Verdict
 from steersman.core.conditions import summarize
+from steersman.core.drift import Subject, look_for_drift
 from steersman.core.render import render
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
@@ -59,7 +60,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         if turn.status == before:
             break
     scale(turn)
-    queries = (*due_queries(turn), *dict.fromkeys(turn.queries))
+    queries = (*due_queries(turn), *dict.fromkeys(turn.queries), *_look_for_drift(turn))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
     return Plan(
@@ -129,6 +130,17 @@ def _advance(turn: Turn) -> None:
         blue_green.advance(turn)
     else:
         canary.advance(turn)
+
+
+def _look_for_drift(turn: Turn) -> tuple[MetricQuery, ...]:
+    """Look for drift of stable, beside everything else."""
+    stable = turn.status.stable
+    subject = Subject(turn.namespace, turn.name, stable.name if stable is not None else "")
+    looked = look_for_drift(turn.spec.drift, turn.status.drift, subject, turn.snapshot.results, turn.now)
+    turn.set(drift=looked.status)
+    turn.events.extend(looked.events)
+    turn.wake(looked.next_look)
+    return looked.queries
 
 
 def _at_target(turn: Turn, desired: Revision | None) -> bool:

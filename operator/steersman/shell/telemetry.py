@@ -23,6 +23,7 @@ from prometheus_client import (
 from steersman import __version__
 from steersman.api.status import ModelDeploymentStatus, Outcome, Phase
 from steersman.core.snapshot import Plan
+from steersman.shell.drift_gauges import DriftGauges
 from steersman.shell.queue import Key
 
 
@@ -89,6 +90,7 @@ class Telemetry:
         self.events = Counter(
             "steersman_events_total", "Kubernetes events by what became of them", ["outcome"], registry=self.registry
         )
+        self._drift = DriftGauges(self.registry)
         for result in ("done", "conflict", "failed"):
             self.reconciles.labels(result)
         self._last: dict[Key, _Seen] = {}
@@ -96,6 +98,7 @@ class Telemetry:
     def planned(self, key: Key, plan: Plan | None) -> None:
         """A plan's status is on record (or the object is gone)."""
         before = self._last.pop(key, None)
+        self._drift.recorded(key, plan.status if plan is not None else None)
         if plan is None:
             if before is not None and before.rollout_started_at is not None:
                 self._forget_weight(key)

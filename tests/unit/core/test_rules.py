@@ -7,21 +7,26 @@ true between two happenings and at the end.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from steersman.api.conditions import Reason
+from steersman.adapters.traffic import provider_for
+from steersman.api.conditions import ConditionType, Reason
+from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
+from steersman.core.plan import plan
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
 ERRORS = {"templates": [{"name": "errors"}]}
 BETA = [{"headers": [{"name": "x-group", "exact": "beta"}]}]
 PAUSE = {"pause": {"duration": "20s"}}
+DRIFT = {"window": "1m", "interval": "10s", "consecutive": 1}
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "steps": {"canary": {"steps": [{"setWeight": 10}, PAUSE, {"setWeight": 50}, PAUSE]}},
@@ -62,6 +67,7 @@ GATES = [
     {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}},
     {"name": "same", "golden": {"tolerance": 0.1}},
 ]
+DRIFT_CONDITIONS = (ConditionType.DATA_DRIFT, ConditionType.CONCEPT_DRIFT)
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
@@ -107,6 +113,7 @@ class Rollouts(RuleBasedStateMachine):
         watched: bool,
         window: int,
         gated: int,
+        drift: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -117,7 +124,16 @@ class Rollouts(RuleBasedStateMachine):
             rollbackWindow={"revisions": window},
             gates=GATES[:gated],
         )
-        self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
+        more = {"watch": {"duration": "60s"}} if watched else {}
+        self.world.change_spec(spec | more | ({"drift": DRIFT} if drift else {}))
+
+    def data_drifts(self, shifted: float, rows: float | None, fired: float, seconds: int) -> None:
+        world = self.world
+        world.shifted, world.rows_per_window, world.detector_fired = shifted, rows, fired
+        self._pass_time(seconds)
+        for condition in world.status.conditions:
+            if condition.type in DRIFT_CONDITIONS:
+                event(f"{condition.type} {condition.status} {condition.reason}")
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
         """The way into the middle of a rollout, which mere chance finds too seldom."""
@@ -125,7 +141,8 @@ class Rollouts(RuleBasedStateMachine):
         world.slot = world.trouble = None
         world.failing = {}
         gates = world.manifest["spec"].get("gates", [])
-        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, gates=gates))
+        spec = gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, gates=gates, drift=DRIFT)
+        world.change_spec(spec)
         world.act("resume")
         world.run(45, step=15)  # no revision is warm any more, so that the way leads through the steps
         version = world.status.stable.version if world.status.stable is not None else "1"
@@ -235,14 +252,37 @@ class Rollouts(RuleBasedStateMachine):
         first = self.world.plan_only()
         assert first == self.world.plan_only()
 
+    @invariant()
+    def drift_stands_in_the_way_of_nothing(self) -> None:
+        """Without spec.drift the same is decided and done."""
+        snapshot = self.world.snapshot()
+        manifest = {**snapshot.manifest, "status": {**snapshot.manifest.get("status", {}), "drift": None}}
+        assert isinstance(snapshot.spec, ModelDeploymentSpec)
+        without = replace(snapshot, manifest=manifest, spec=snapshot.spec.model_copy(update={"drift": None}))
+        one, other = plan(snapshot, provider_for), plan(without, provider_for)
+        assert (one.apply, one.patch, one.delete, one.clear_action) == (
+            other.apply,
+            other.patch,
+            other.delete,
+            other.clear_action,
+        )
+        assert one.status.model_dump(exclude={"drift", "conditions"}) == other.status.model_dump(
+            exclude={"drift", "conditions"}
+        )
+        assert [c for c in one.status.conditions if c.type not in DRIFT_CONDITIONS] == other.status.conditions
+        assert one.status.drift is None or one.status.stable is not None
+        if one.status.drift is not None and one.status.stable is not None:
+            assert one.status.drift.revision == one.status.stable.name
+
     def teardown(self) -> None:
         """When the weather is fine again, the world comes to rest at what is asked for, and nothing else is left."""
         world = self.world
         world.pods_start = world.gateway_works = world.prometheus_works = True
         world.pods_start_slowly = world.slot = world.trouble = None
         world.failing = {}
+        world.shifted, world.rows_per_window, world.detector_fired = 0.0, 3000.0, 0.0
         world.answer = RegistryAnswer("3")
-        world.change_spec(gateway_spec())
+        world.change_spec(gateway_spec(drift=DRIFT))
         world.act("resume")
         world.run(40, step=10)
         world.act("retry")
@@ -257,6 +297,7 @@ class Rollouts(RuleBasedStateMachine):
         assert world.status.stable.version == "3", world.status.message
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
+        assert world.condition("DataDrift") == world.condition("ConceptDrift") == ("False", "NoDrift")
         assert world.promises.broken == []
 
 
@@ -290,6 +331,7 @@ HAPPENINGS = st.one_of(
         watched=st.booleans(),
         window=st.integers(0, 2),
         gated=st.sampled_from([0, 0, 1, 2, 3]),
+        drift=st.booleans(),
     ),
     _happening(
         "the_registry_knows",
@@ -307,6 +349,13 @@ HAPPENINGS = st.one_of(
         gateway=st.booleans(),
         prometheus=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
+    ),
+    _happening(
+        "data_drifts",
+        shifted=st.sampled_from([0.0, 0.4]),
+        rows=st.sampled_from([3000.0, 3000.0, 10.0, None]),
+        fired=st.sampled_from([0.0, 1.0]),
+        seconds=st.sampled_from([0, 30, 150]),
     ),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),
     _happening("the_clock_steps", seconds=st.sampled_from([-600, -20, 20, 3600])),
