@@ -148,6 +148,44 @@ class ModelRegistryClient(Protocol):
         """
         ...
 
+    async def file(
+        self, url: str, credentials: RegistryCredentials | None, model: str, version: str, path: str, limit: int
+    ) -> bytes | None:
+        """A file of the version's artifact of at most so many bytes; None when it is not there. Raises RegistryError."""
+        ...
+
+
+class ModelRegistryWriter(Protocol):
+    """A model registry to which the little is written that users asked for. Saying the same twice changes nothing."""
+
+    async def set_tag(
+        self, url: str, credentials: RegistryCredentials | None, version: tuple[str, str], key: str, value: str
+    ) -> None:
+        """Set a tag of a version, given as (model, version). Raises RegistryError, VersionNotFound when it is gone."""
+        ...
+
+    async def set_alias(
+        self, url: str, credentials: RegistryCredentials | None, version: tuple[str, str], alias: str
+    ) -> None:
+        """Have an alias name a version, given as (model, version). Raises RegistryError, VersionNotFound when it is gone."""
+        ...
+
+
+class ReplayError(Exception):
+    """A golden request was not answered, and is worth sending again; the message says why."""
+
+
+class Replay(Protocol):
+    """Sends golden requests to revisions."""
+
+    async def send(self, namespace: str, service: str, path: str, body: str, timeout: float) -> Any:  # noqa: ASYNC109
+        """The answer as parsed JSON, or steersman.core.gates.golden.Refused. `timeout` is in seconds. Raises ReplayError."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class Conflict(Exception):  # noqa: N818
     """The object changed since it was read (HTTP 409)."""

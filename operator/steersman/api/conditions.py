@@ -21,6 +21,8 @@ class ConditionType(StrEnum):
     """The spec and everything that it refers to is valid."""
     MODEL_RESOLVED = "ModelResolved"
     """The registry has answered which model version the spec means."""
+    GATES_PASSED = "GatesPassed"
+    """The version meets spec.gates; only there while the spec has some."""
     ANALYSIS_PASSING = "AnalysisPassing"
     """The analysis of the current rollout passes; Unknown while there is no evidence."""
     TRAFFIC_ROUTED = "TrafficRouted"
@@ -95,6 +97,11 @@ class Reason(StrEnum):
     ABORTED_BY_USER = "AbortedByUser"
     RETRIED = "Retried"
     ACTION_IGNORED = "ActionIgnored"
+    # GatesPassed
+    GATES_PASSED = "GatesPassed"
+    AWAITING_GATES = "AwaitingGates"
+    GATE_FAILED = "GateFailed"
+    GATE_ERROR = "GateError"
     # AnalysisPassing
     ANALYSIS_PASSING = "AnalysisPassing"
     ANALYSIS_FAILED = "AnalysisFailed"

@@ -1,4 +1,4 @@
-"""Gates: what a version must meet before it gets any traffic, judged from what the registry knows of it."""
+"""Gates: what a version must meet before it gets any traffic."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
+from steersman.api.cluster_gates import ARTIFACT_PATH, GoldenGate, JobGate
 from steersman.api.duration import Duration
 from steersman.api.meta import DNS_LABEL, KEYED_BY_NAME, ApiModel
 
@@ -162,7 +163,7 @@ class DigestGate(ApiModel):
 
     model_config = _rules({"rule": "has(self.sha256) != has(self.tag)", "message": _ONE_DIGEST})
 
-    path: Annotated[str, Field(pattern=r"^[^/\\.\s][^/\\\s]*(/[^/\\.\s][^/\\\s]*)*$", max_length=1024)]
+    path: Annotated[str, Field(pattern=ARTIFACT_PATH, max_length=1024)]
     """Path of the file inside the artifact, e.g. `model.pkl`."""
     sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
     tag: Annotated[str | None, Field(min_length=1, max_length=250)] = None
@@ -218,6 +219,8 @@ _KINDS: Final = {
     "python": "python",
     "dependency": "dependency",
     "age": "age",
+    "job": "job",
+    "golden": "golden",
 }
 GATE_KINDS: Final = tuple(_KINDS.values())
 """The kinds as they are written."""
@@ -248,6 +251,8 @@ class Gate(ApiModel):
     python: PythonGate | None = None
     dependency: DependencyGate | None = None
     age: AgeGate | None = None
+    job: JobGate | None = None
+    golden: GoldenGate | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Gate:

@@ -158,8 +158,7 @@ class ModelDeploymentSpec(ApiModel):
     traffic: Traffic = Traffic(service=ServiceTraffic())
     strategy: Strategy = Strategy(canary=Canary())
     gates: Gates = []
-    """What a version must meet before it gets any traffic. `steersman gate` judges them; the operator does not yet, and takes no
-    ModelDeployment that has some: keep them in the file that the pipeline judges."""
+    """What a version must meet before it gets any traffic. `steersman gate` judges those on the registry in a pipeline too."""
     analysis: Analysis = Analysis()
     progress_deadline: Duration = 600.0
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""

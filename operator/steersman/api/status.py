@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
+from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
@@ -64,6 +65,8 @@ class Outcome(StrEnum):
     PROMOTED = "Promoted"
     ABORTED = "Aborted"
     """Analysis, deadline or a person ended it; the revision is quarantined."""
+    REFUSED = "Refused"
+    """Gates did not let it begin."""
     SUPERSEDED = "Superseded"
     """A newer revision took its place."""
     CANCELLED = "Cancelled"
@@ -386,6 +389,7 @@ class ModelDeploymentStatus(ApiModel):
     ready: str = ""
     """Available and wanted pods of the stable revision as `2/3`."""
     rollout: RolloutStatus | None = None
+    gates: GatesStatus | None = None
     last_analysis: AnalysisStatus | None = None
     """The analysis of the last rollout that ended."""
     retiring: list[RetiringRevision] = []

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason, next_condition
+from steersman.api.gate_status import GatePhase, GatesStatus
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
 from steersman.core.kstatus import abnormal
 from steersman.core.rollout.actions import possible
+from steersman.core.rollout.admission import said
 from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.weights import PROMPT_SECONDS, is_provisional
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _WAITS_FOR_PERSON = frozenset({Reason.AWAITING_PROMOTION, Reason.INCONCLUSIVE_LIMIT_EXCEEDED, Reason.PAUSED})
 
+_GATES = frozenset({Reason.AWAITING_GATES, Reason.GATE_FAILED, Reason.GATE_ERROR})
 _CAPACITY_TROUBLE = frozenset({Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING})
 
 Finding = tuple[ConditionStatus, Reason, str]
@@ -42,6 +45,8 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
         ConditionType.ANALYSIS_PASSING: _analysis(turn, judged),
         ConditionType.TRAFFIC_ROUTED: _traffic(turn),
     }
+    if turn.spec.gates and turn.status.gates is not None:
+        findings[ConditionType.GATES_PASSED] = _gates(turn.status.gates)
     if findings[ConditionType.READY][0] != _TRUE and (kind := abnormal(turn, phase, at_target)) is not None:
         about = ConditionType.READY if rollout is None else ConditionType.PROGRESSING
         findings[kind] = (_TRUE, findings[about][1], findings[about][2])
@@ -105,6 +110,8 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
         return Phase.PROGRESSING if trouble.reason == Reason.RESOLVING else Phase.DEGRADED, trouble.message
     if turn.problem is not None:
         return Phase.DEGRADED, turn.problem.message
+    if turn.waiting_reason == Reason.GATE_FAILED:
+        return Phase.DEGRADED, turn.waiting_for
     if status.stable is None or (not at_target and turn.waiting_for):
         # The revision that the spec asks for is not started: it is held, or others come first.
         return Phase.PAUSED if turn.waiting_reason == Reason.PAUSED else Phase.PROGRESSING, turn.waiting_for
@@ -116,7 +123,8 @@ def _phase(turn: Turn, at_target: bool) -> tuple[Phase, str]:
 def _ready(turn: Turn, phase: Phase, at_target: bool, available: int, message: str) -> Finding:
     if phase == Phase.PENDING:
         trouble = turn.problem or turn.unresolved
-        return _FALSE, trouble.reason if trouble else Reason.RESOLVING, message
+        otherwise = turn.waiting_reason if turn.waiting_reason in _GATES else Reason.RESOLVING
+        return _FALSE, trouble.reason if trouble else otherwise, message
     if turn.status.rollout is not None:
         return _FALSE, Reason.ROLLOUT_PROGRESSING, message
     if turn.status.rollback is not None:
@@ -167,7 +175,8 @@ def _progressing(turn: Turn, at_target: bool) -> Finding:
     trouble = turn.problem or turn.unresolved
     if trouble is not None:
         return _FALSE, trouble.reason, trouble.message
-    return _UNKNOWN, turn.waiting_reason, turn.waiting_for
+    refused = turn.waiting_reason == Reason.GATE_FAILED
+    return _FALSE if refused else _UNKNOWN, turn.waiting_reason, turn.waiting_for
 
 
 def _known_reason(text: str) -> Reason:
@@ -207,6 +216,15 @@ def _analysis(turn: Turn, judged: Assessment | None) -> Finding:
     if judged.verdict == Verdict.INCONCLUSIVE:
         return _UNKNOWN, Reason.ANALYSIS_ERROR if judged.error else Reason.ANALYSIS_INCONCLUSIVE, judged.message
     return _UNKNOWN, Reason.AWAITING_ANALYSIS, judged.message
+
+
+def _gates(gates: GatesStatus) -> Finding:
+    about = f"{gates.revision}: {said(gates)}"
+    if gates.phase == GatePhase.PASS:
+        return _TRUE, Reason.GATES_PASSED, about
+    if gates.phase == GatePhase.FAIL:
+        return _FALSE, Reason.GATE_FAILED, about
+    return _UNKNOWN, Reason.GATE_ERROR if gates.phase == GatePhase.ERROR else Reason.AWAITING_GATES, about
 
 
 def _traffic(turn: Turn) -> Finding:

@@ -1,8 +1,17 @@
-"""What the history of rollouts offers to go back to."""
+"""The history of rollouts, and what it offers to go back to."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from steersman.api.status import HistoryEntry, ModelDeploymentStatus, Outcome
+
+HISTORY_LIMIT: Final = 10
+
+
+def with_entry(status: ModelDeploymentStatus, entry: HistoryEntry) -> list[HistoryEntry]:
+    """The history with a further entry."""
+    return [entry, *status.history][:HISTORY_LIMIT]
 
 
 def earlier(status: ModelDeploymentStatus) -> list[HistoryEntry]:

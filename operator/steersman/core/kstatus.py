@@ -30,5 +30,7 @@ def _needs_change(turn: Turn, at_target: bool) -> bool:
         return turn.waiting_reason == Reason.PROGRESS_DEADLINE_EXCEEDED
     if status.quarantine is not None or status.rollback is not None:
         return True
+    if turn.waiting_reason == Reason.GATE_FAILED:
+        return True
     trouble = turn.problem or (None if at_target else turn.unresolved)
     return trouble is not None and trouble.reason not in COMES_BY_ITSELF

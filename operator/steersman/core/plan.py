@@ -24,7 +24,7 @@ from steersman.core.analysis.model import Verdict
 from steersman.core.conditions import summarize
 from steersman.core.render import render
 from steersman.core.revision import Revision
-from steersman.core.rollout import blue_green, canary, rollback, watch
+from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
 from steersman.core.rollout.actions import handle
 from steersman.core.rollout.analyses import due_queries, fold_results, judged
 from steersman.core.rollout.ending import abort, finish_abort, retire_expired
@@ -48,7 +48,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
     _observe(turn)
     desired = desired_revision(turn)
     bind_analyses(turn)
-    turn.problem = turn.problem or unsupported(turn) or check_surge(turn)
+    turn.problem = turn.problem or unsupported(turn) or check_surge(turn) or gate_jobs.unusable(turn)
     clear_action = handle(turn)
     _forgive_pause(turn)
     fold_results(turn)
@@ -59,7 +59,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         if turn.status == before:
             break
     scale(turn)
-    queries = due_queries(turn)
+    queries = (*due_queries(turn), *dict.fromkeys(turn.queries))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
     return Plan(
@@ -70,6 +70,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         delete=delete,
         events=tuple(turn.events),
         queries=queries,
+        questions=tuple(dict.fromkeys(turn.questions)),
         requeue_at=min(turn.wake_times, default=None),
         clear_action=clear_action,
     )

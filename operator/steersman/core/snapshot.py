@@ -14,6 +14,7 @@ from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.analysis.model import MetricQuery, QueryResult
+from steersman.core.gates.questions import Answers, Question
 from steersman.core.pod.template import RegistryAccess
 
 Manifest = dict[str, Any]
@@ -81,6 +82,8 @@ class Snapshot:
     """Something that stood in the way of acting on an earlier plan."""
     trouble: Problem | None = None
     """Why the candidate's pods do not become available, as its pods tell."""
+    answers: Answers = field(default_factory=dict)
+    """To the questions of earlier plans."""
     slot: Problem | None = None
     """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
 
@@ -128,6 +131,8 @@ class Plan:
     delete: tuple[ObjectRef, ...] = ()
     events: tuple[EventIntent, ...] = ()
     queries: tuple[MetricQuery, ...] = ()
+    questions: tuple[Question, ...] = ()
+    """All that is to be asked or kept asking; what stands here no more is forgotten."""
     requeue_at: float | None = None
     """When to look again although nothing changed."""
     clear_action: bool = False

@@ -30,12 +30,14 @@ from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
 from steersman.adapters.registries.mlflow import MLflowRegistry
+from steersman.adapters.replay import ServiceReplay
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.core.snapshot import EventIntent, Problem
 from steersman.ports import ApiError, Conflict, Manifest, NotFound
 from steersman.shell import telemetry as telemetry_module
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
+from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
 from steersman.shell.late_kinds import LateKinds
@@ -44,6 +46,7 @@ from steersman.shell.metric_sources import MetricSources
 from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
+from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key, WorkQueue
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller, RegistrySource
@@ -132,12 +135,25 @@ class Operator:
         self._mlflow = MLflowRegistry()
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
         self._desk = MeasurementDesk(self._queries, self._queue.add, telemetry.queried)
-        self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
+        registry_secrets = RegistrySecrets(client)
+        self._questions = QuestionDesk(self._mlflow, registry_secrets, ServiceReplay(), self._queue.add)
+        self._poller = RegistryPoller(
+            self._mlflow, registry_secrets, self._queue.add, self._on_registry, telemetry.polled
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
         builder = SnapshotBuilder(
-            config, self._store, client, self._poller, self._desk, pods, slots, self._adopted, time.time
+            config,
+            self._store,
+            client,
+            self._poller,
+            self._desk,
+            self._questions,
+            pods,
+            slots,
+            self._adopted,
+            time.time,
         )
         self._reconciler = Reconciler(
             client,
@@ -145,6 +161,7 @@ class Operator:
             builder,
             self._poller,
             self._desk,
+            self._questions,
             pods,
             slots,
             self._adopted,
@@ -159,8 +176,7 @@ class Operator:
         self._synced = False
         self._leading = False
         self._store.listen(self._changed)
-        if not config.cluster_wide:
-            self._store.listen(LateKinds(self.kinds, self.insights).seen)
+        self._store.listen(LateKinds(self.kinds, self.insights).seen)
 
     def registry(self) -> kopf.OperatorRegistry:
         """The handlers that kopf runs."""
@@ -212,6 +228,7 @@ class Operator:
         await self._poller.close()
         self._jobs.ending()
         await self._desk.close()
+        await self._questions.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

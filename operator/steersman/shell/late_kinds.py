@@ -1,8 +1,9 @@
 """Kinds that come to be served after the start, such as those of a traffic provider that is installed later.
 
-In cluster-wide mode kopf learns of them by its watch of CustomResourceDefinitions. In namespaced mode the operator may not
-watch these. There the first object of the kind tells, which is the one that the operator itself has just written (or
-that the listing of every ten minutes has found): from then on the kind is watched too.
+In cluster-wide mode kopf learns of them by its watch of CustomResourceDefinitions, but not always: a definition is established a
+moment before the API server's list of resources has it, and kopf looks only when a definition changes. In namespaced mode the
+operator may not watch definitions. So the first object of the kind tells too, which is the one that the operator itself has just
+written (or that the listing of every ten minutes has found): from then on the kind is watched.
 """
 
 from __future__ import annotations
@@ -23,24 +24,16 @@ class LateKinds:
 
     def __init__(self, kinds: tuple[WatchedKind, ...], insights: Insights) -> None:
         """`insights` are what kopf's watches follow."""
-        self._kinds = {watched.kind: watched for watched in kinds}
+        self._resources = {watched.kind: _resource(watched) for watched in kinds}
         self._insights = insights
         self._adding: set[asyncio.Task[None]] = set()
 
     def seen(self, manifest: Manifest) -> None:
         """An object is in the store: if its kind is not watched yet, that begins now."""
-        watched = self._kinds.get(manifest["kind"])
+        resource = self._resources.get(manifest["kind"])
         # Before kopf's own first look, its result would replace ours.
-        if watched is None or not self._insights.ready_resources.is_set():
+        if resource is None or not self._insights.ready_resources.is_set():
             return
-        resource = Resource(
-            watched.group,
-            watched.version,
-            watched.plural,
-            kind=watched.kind,
-            namespaced=not watched.cluster_scoped,
-            verbs=frozenset({"list", "watch"}),
-        )
         if resource not in self._insights.watched_resources:
             task = asyncio.create_task(self._add(resource))
             self._adding.add(task)
@@ -52,3 +45,14 @@ class LateKinds:
                 logger.info("%s is served now; watching it", resource.kind)
                 self._insights.watched_resources.add(resource)
                 self._insights.revised.notify_all()
+
+
+def _resource(watched: WatchedKind) -> Resource:
+    return Resource(
+        watched.group,
+        watched.version,
+        watched.plural,
+        kind=watched.kind,
+        namespaced=not watched.cluster_scoped,
+        verbs=frozenset({"list", "watch"}),
+    )

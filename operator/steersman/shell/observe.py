@@ -21,6 +21,7 @@ from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.parsed import ParsedSpecs, Spec
 from steersman.shell.pods import PodInspector
+from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
 from steersman.shell.slots import RolloutSlots
@@ -37,6 +38,7 @@ class SnapshotBuilder:
         client: KubeClient,
         poller: RegistryPoller,
         desk: MeasurementDesk,
+        questions: QuestionDesk,
         pods: PodInspector,
         slots: RolloutSlots,
         adopted: AdoptedRoutes,
@@ -48,6 +50,7 @@ class SnapshotBuilder:
         self._client = client
         self._poller = poller
         self._desk = desk
+        self._questions = questions
         self._pods = pods
         self._slots = slots
         self._adopted = adopted
@@ -63,7 +66,8 @@ class SnapshotBuilder:
             # Planning says what is wrong; nothing that it refers to matters.
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
             return Snapshot(manifest, spec, now, nothing, nothing, nothing, {}, self._children(key, manifest))
-        registry, answer = await self._registry(key, spec)
+        source = await self._source(key[0], spec.model.registry)
+        registry, answer = self._registry(key, spec, source)
         if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
             # Nothing is planned before: what else the spec refers to is looked for then.
             return Snapshot(manifest, spec, now, registry, answer, answer, {}, self._children(key, manifest))
@@ -86,6 +90,7 @@ class SnapshotBuilder:
             results=self._desk.results(key),
             obstacle=obstacle,
             trouble=trouble,
+            answers={} if isinstance(source, Problem) else self._questions.answers(key, source),
             slot=self._slots.problem(key, now),
         )
 
@@ -93,10 +98,9 @@ class SnapshotBuilder:
         uid = manifest["metadata"]["uid"]
         return Children([child for child in self._store.owned_by(*key) if _is_owned(child, uid)], adopted)
 
-    async def _registry(
-        self, key: Key, spec: ModelDeploymentSpec
+    def _registry(
+        self, key: Key, spec: ModelDeploymentSpec, source: RegistrySource | Problem
     ) -> tuple[RegistryAccess | Problem, RegistryAnswer | Problem]:
-        source = await self._source(key[0], spec.model.registry)
         if isinstance(source, Problem):
             self._poller.drop(key)
             return source, RESOLVING

@@ -18,6 +18,7 @@ from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
+from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
 from steersman.shell.registries import RegistryPoller
 from steersman.shell.slots import RolloutSlots
@@ -51,6 +52,7 @@ class Reconciler:
         builder: SnapshotBuilder,
         poller: RegistryPoller,
         desk: MeasurementDesk,
+        questions: QuestionDesk,
         pods: PodInspector,
         slots: RolloutSlots,
         adopted: AdoptedRoutes,
@@ -65,6 +67,7 @@ class Reconciler:
         self._builder = builder
         self._poller = poller
         self._desk = desk
+        self._questions = questions
         self._pods = pods
         self._slots = slots
         self._adopted = adopted
@@ -108,6 +111,7 @@ class Reconciler:
             )
         await self._act(key, manifest, snapshot, decided)
         self._desk.submit(key, decided.queries)
+        self._questions.submit(key, decided.questions)
         looks = (
             decided.requeue_at,
             snapshot.now + OBSTACLE_SECONDS if obstacle is not None else None,
@@ -245,6 +249,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._poller.drop(key)
         self._desk.drop(key)
+        self._questions.drop(key)
         self._pods.drop(key)
         self._slots.drop(key)
         self._adopted.drop(key)

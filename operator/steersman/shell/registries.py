@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 import random
 from collections import Counter
@@ -13,22 +11,12 @@ from dataclasses import dataclass
 
 from steersman.api.conditions import REGISTRY_TROUBLE, Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
-from steersman.ports import (
-    ApiError,
-    KubeClient,
-    ModelRegistryClient,
-    NotFound,
-    RegistryCredentials,
-    RegistryError,
-    VersionSelector,
-)
+from steersman.ports import ModelRegistryClient, RegistryError, VersionSelector
 from steersman.shell.aliases import CONFIRM_SECONDS, Alias, AliasWatch
+from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.queue import Key
 
 logger = logging.getLogger(__name__)
-
-CREDENTIALS_SECONDS = 300.0
-"""How long credentials are kept before the Secret is read again; a refusal reads it again at once."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +55,7 @@ class RegistryPoller:
     def __init__(
         self,
         registry: ModelRegistryClient,
-        client: KubeClient,
+        secrets: RegistrySecrets,
         enqueue: Callable[[Key], None],
         on_result: ResultListener,
         observe: Observer,
@@ -78,7 +66,7 @@ class RegistryPoller:
         `patience` is how long the first answer to a question is worth waiting for, in seconds.
         """
         self._registry = registry
-        self._client = client
+        self._secrets = secrets
         self._enqueue = enqueue
         self._on_result = on_result
         self._observe = observe
@@ -86,7 +74,6 @@ class RegistryPoller:
         self._asked: dict[Key, Question] = {}
         self._answers: dict[Question, Answer] = {}
         self._tasks: dict[Question, asyncio.Task[None]] = {}
-        self._credentials: dict[tuple[str, str], tuple[float, RegistryCredentials]] = {}
         self._aliases: dict[_Server, tuple[AliasWatch, asyncio.Task[None]]] = {}
         self._questions: Counter[_Server] = Counter()
         self._patience = patience
@@ -180,7 +167,7 @@ class RegistryPoller:
         if server not in self._aliases:
 
             async def search(wanted: Collection[Alias]) -> Mapping[Alias, str]:
-                credentials = await self._read_credentials(source)
+                credentials = await self._secrets.read(source.namespace, source.secret_name)
                 return await self._registry.aliases(source.url, credentials, wanted)
 
             watch = AliasWatch(search, source.interval, lambda seconds: self._observe(str(Reason.RESOLVED), seconds))
@@ -190,47 +177,10 @@ class RegistryPoller:
     async def _ask(self, question: Question) -> Answer:
         source, selector = question
         try:
-            credentials = await self._read_credentials(source)
+            credentials = await self._secrets.read(source.namespace, source.secret_name)
             found = await self._registry.resolve(source.url, credentials, selector)
         except RegistryError as error:
-            if error.reason == Reason.REGISTRY_UNAUTHORIZED and source.secret_name is not None:
-                self._credentials.pop((source.namespace, source.secret_name), None)
+            if error.reason == Reason.REGISTRY_UNAUTHORIZED:
+                self._secrets.forget(source.namespace, source.secret_name)
             return Problem(error.reason, str(error))
         return RegistryAnswer(found.version, found.model_id, found.run_id)
-
-    async def _read_credentials(self, source: RegistrySource) -> RegistryCredentials | None:
-        if source.secret_name is None:
-            return None
-        where, now = (source.namespace, source.secret_name), asyncio.get_running_loop().time()
-        known = self._credentials.get(where)
-        if known is not None and now - known[0] < CREDENTIALS_SECONDS:
-            return known[1]
-        try:
-            secret = await self._client.get("v1", "Secret", source.namespace, source.secret_name)
-        except NotFound:
-            raise RegistryError(
-                Reason.CREDENTIALS_NOT_FOUND,
-                f"there is no Secret {source.secret_name!r} in namespace {source.namespace!r}",
-            ) from None
-        except ApiError as error:
-            raise RegistryError(
-                Reason.CREDENTIALS_NOT_FOUND, f"Secret {source.secret_name!r} could not be read (HTTP {error.status})"
-            ) from None
-        credentials = _credentials(secret.get("data") or {}, source.secret_name)
-        self._credentials[where] = (now, credentials)
-        return credentials
-
-
-def _credentials(data: dict[str, str], name: str) -> RegistryCredentials:
-    def value(key: str) -> str | None:
-        try:
-            return base64.b64decode(data[key], validate=True).decode().strip() if key in data else None
-        except (binascii.Error, UnicodeDecodeError):
-            raise RegistryError(Reason.CREDENTIALS_NOT_FOUND, f"key {key!r} of Secret {name!r} is not text") from None
-
-    credentials = RegistryCredentials(value("username"), value("password"), value("token"))
-    if credentials.token is None and (credentials.username is None or credentials.password is None):
-        raise RegistryError(
-            Reason.CREDENTIALS_NOT_FOUND, f"Secret {name!r} needs the keys username and password, or token"
-        )
-    return credentials

@@ -250,7 +250,7 @@ FINE = {
     "AwaitingAnalysis", "Promoted", "RolloutComplete", "RolloutCancelled", "RolloutSuperseded", "RolledBack", "ScaledDown",
     "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
     "NoStableRevision", "Reachable", "HeaderRouteSet", "MirrorSet", "ScaleSet", "ExperimentStarted", "ExperimentEnded",
-    "PrePulling", "WatchStarted", "WatchEnded",
+    "PrePulling", "WatchStarted", "WatchEnded", "GatesPassed", "AwaitingGates",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from steersman.api.conditions import Reason
+from steersman.api.gate_status import GatePhase
 from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_REVISION
 from steersman.api.status import MeasurementPhase, ModelDeploymentStatus, Outcome, RolloutPhase
 from steersman.core.snapshot import Plan
@@ -46,6 +47,7 @@ class Promises:
                 self._breach(f"{now.revision} began while {was.revision} had {weight} %")
         self._evidence_before_weight(before, after)
         self._quarantine(before, after)
+        self._gates_before_pods(before, after)
         for entry in after.history[:1]:
             if entry.reason in (Reason.REGISTRY_UNREACHABLE, Reason.REGISTRY_UNAUTHORIZED):
                 self._breach("a registry that is down ended a rollout")
@@ -65,6 +67,20 @@ class Promises:
         for metric in analysis.metrics:
             if metric.phase != MeasurementPhase.PASS:
                 self._breach(f"went on from {before.candidate_weight} % although {metric.name} was {metric.phase}")
+
+    def _gates_before_pods(self, before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
+        rollout, was, asked = after.rollout, before.rollout, self._world.manifest["spec"].get("gates") or []
+        if rollout is None or not asked or (rollout.fast and after.stable is not None):
+            return
+        begins = was is None or was.started_at != rollout.started_at
+        gates = after.gates
+        if begins and (gates is None or gates.revision != rollout.revision or gates.phase != GatePhase.PASS):
+            self._breach(f"{rollout.revision} begins although its gates are {gates.phase if gates else 'not judged'}")
+        if gates is None or gates.revision != rollout.revision or not after.candidate_weight or before.candidate_weight:
+            return
+        phases = {result.name: result.phase for result in gates.results}
+        if set(phases.values()) != {GatePhase.PASS} and set(phases) == {gate["name"] for gate in asked}:
+            self._breach(f"{rollout.revision} gets traffic although its gates are {phases}")
 
     def _quarantine(self, before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
         ended = after.history[:1] if len(after.history) > len(before.history) else []

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from steersman.api.conditions import Reason
+from steersman.core.gates.facts import Missing, Unknown, VersionFacts
+from steersman.core.gates.golden import Exchange, Exchanges
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
@@ -55,6 +57,11 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "blueGreen": {"prePromotionAnalysis": ERRORS, "postPromotionAnalysis": ERRORS, "autoPromotion": False}
     },
 }
+GATES = [
+    {"name": "data", "tag": {"name": "data"}},
+    {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}},
+    {"name": "same", "golden": {"tolerance": 0.1}},
+]
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
@@ -70,6 +77,7 @@ class Rollouts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.world.facts = {version: VersionFacts("fraud", version, tags={"data": "ok"}) for version in "123"}
         self.world.run(30)
 
     # One rule for everything: hypothesis leaves whole rules out of most examples (swarm testing), and what is
@@ -90,7 +98,15 @@ class Rollouts(RuleBasedStateMachine):
         self.world.answer = before
 
     def change_spec(
-        self, strategy: str, replicas: int, paused: bool, value: str, analysed: bool, watched: bool, window: int
+        self,
+        strategy: str,
+        replicas: int,
+        paused: bool,
+        value: str,
+        analysed: bool,
+        watched: bool,
+        window: int,
+        gated: int,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -99,6 +115,7 @@ class Rollouts(RuleBasedStateMachine):
             runtime={"env": [{"name": "A", "value": value}]},
             analysis=ERRORS if analysed else {},
             rollbackWindow={"revisions": window},
+            gates=GATES[:gated],
         )
         self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
 
@@ -107,7 +124,8 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         world.slot = world.trouble = None
         world.failing = {}
-        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas))
+        gates = world.manifest["spec"].get("gates", [])
+        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, gates=gates))
         world.act("resume")
         world.run(45, step=15)  # no revision is warm any more, so that the way leads through the steps
         version = world.status.stable.version if world.status.stable is not None else "1"
@@ -139,6 +157,20 @@ class Rollouts(RuleBasedStateMachine):
 
     def quality(self, version: str, share: float) -> None:
         self.world.failing = {version: share}
+
+    def the_registry_knows(self, version: str, tagged: bool, job: float | str | None, golden: str) -> None:
+        found: dict[str, Missing | Unknown | Exchanges] = {
+            "agree": Exchanges((Exchange([1.0], [1.05]),)),
+            "differ": Exchanges((Exchange([1.0], [2.0]),)),
+            "unknown": Unknown("no answer"),
+            "missing": Missing("no samples"),
+        }
+        self.world.facts[version] = VersionFacts("fraud", version, tags={"data": "ok"} if tagged else {})
+        self.world.jobs["tests"] = job
+        self.world.golden[version] = found[golden]
+        self._pass_time(20)
+        if self.world.status.gates is not None:
+            event(f"gates {self.world.status.gates.phase}")
 
     def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, seconds: int) -> None:
         world = self.world
@@ -257,6 +289,14 @@ HAPPENINGS = st.one_of(
         analysed=st.sampled_from([True, True, False]),
         watched=st.booleans(),
         window=st.integers(0, 2),
+        gated=st.sampled_from([0, 0, 1, 2, 3]),
+    ),
+    _happening(
+        "the_registry_knows",
+        version=st.sampled_from("123"),
+        tagged=st.sampled_from([True, True, False]),
+        job=st.sampled_from([1.0, 1.0, 0.0, None, "no quota"]),
+        golden=st.sampled_from(["agree", "agree", "differ", "unknown", "missing"]),
     ),
     *[_happening("something_happens_in_the_middle", what=st.sampled_from(MIDDLE))] * 3,
     _happening("act", action=st.sampled_from(ACTIONS)),

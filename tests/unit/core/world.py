@@ -21,6 +21,9 @@ from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.strategy import Canary, Strategy
 from steersman.core.analysis.model import MetricQuery, Part, QueryResult, Sample
+from steersman.core.gates.facts import Missing, Unknown, VersionFacts
+from steersman.core.gates.golden import Exchange, Exchanges
+from steersman.core.gates.questions import Answer, FactsQuestion, Question
 from steersman.core.plan import plan
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, EventIntent, Plan, Problem, RegistryAnswer, Snapshot
@@ -105,6 +108,15 @@ class World:
         self.requests_per_second = 40.0
         self.matching_percent = 5
         """Share of the requests that header routes take."""
+        self.facts: dict[str, VersionFacts | Missing | Unknown] = {}
+        """What the registry knows of versions; of others nothing but that they are there."""
+        self.golden: dict[str, Exchanges | Missing | Unknown] = {}
+        """What came of the golden requests to versions; else they agree."""
+        self.jobs: dict[str, float | str | None] = {}
+        """What came of the Jobs of gates, by the gate's name: a value, an error, or None while they run."""
+        self.asked: list[MetricQuery] = []
+        """Every query for a Job."""
+        self.questions: tuple[Question, ...] = ()
         self.pending: list[MetricQuery] = []
         self.last: Plan | None = None
         self.promises = Promises(self)
@@ -113,6 +125,7 @@ class World:
         self.shortest_delay = scale_down_delay(self.manifest["spec"])
         self._uids = itertools.count(100)
         self._answered: list[QueryResult] = []
+        self._told: dict[Question, Answer] = {}
 
     # ---- what a test reads
     @property
@@ -179,6 +192,7 @@ class World:
             templates=self.templates,
             children=Children(_copy(list(self.children.values()))),
             results=tuple(self._answered),
+            answers=dict(self._told),
             slot=self.slot,
             trouble=self.trouble,
         )
@@ -216,6 +230,7 @@ class World:
                 return decided
             self.manifest["metadata"]["annotations"].pop(ANNOTATION_ACTION, None)
         self.pending = list(decided.queries)
+        self.questions = decided.questions
         return decided
 
     def _apply(self, wanted: dict[str, Any]) -> None:
@@ -252,10 +267,27 @@ class World:
                     for t in ("Accepted", "ResolvedRefs")
                 ]
                 child["status"] = {"parents": [{"parentRef": {"name": "gateway"}, "conditions": conditions}]}
-        self._answered = [self._answer(query) for query in self.pending]
+        self._answered = [found for query in self.pending if (found := self._answer(query)) is not None]
         self.pending = []
+        self._told = {question: self._told_of(question) for question in self.questions}
 
-    def _answer(self, query: MetricQuery) -> QueryResult:
+    def _told_of(self, question: Question) -> Answer:
+        if isinstance(question, FactsQuestion):
+            return self.facts.get(question.version) or VersionFacts(question.model, question.version)
+        return self.golden.get(question.version) or Exchanges((Exchange({"predictions": [1]}, {"predictions": [1]}),))
+
+    def _answer_job(self, query: MetricQuery) -> QueryResult | None:
+        self.asked.append(query)
+        found = self.jobs.get(query.metric.removeprefix("gates/"), 1.0)
+        if found is None:
+            return None
+        if isinstance(found, str):
+            return QueryResult(query, error=found)
+        return QueryResult(query, (Sample({"job": f"fraud-{query.at:.0f}"}, found),))
+
+    def _answer(self, query: MetricQuery) -> QueryResult | None:
+        if query.source.provider == "job":
+            return self._answer_job(query)
         if not self.prometheus_works:
             return QueryResult(query, error="connection refused")
         samples = []
@@ -284,10 +316,11 @@ class World:
                     self.manifest.get("status"),
                     {key: _copy(child) for key, child in self.children.items()},
                     list(self._answered),
+                    dict(self._told),
                 )
                 self.reconcile()
                 self.settle()
-                if before == (self.manifest.get("status"), self.children, self._answered):
+                if before == (self.manifest.get("status"), self.children, self._answered, self._told):
                     break
             self.now = min(end, self.now + step)
 

@@ -10,6 +10,7 @@ from steersman.api.conditions import Reason
 from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
 from steersman.shell import aliases
 from steersman.shell.aliases import MANY, Alias, AliasWatch
+from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from unit.shell.memory_cluster import MemoryCluster
 
@@ -48,7 +49,9 @@ class Registry:
 async def polling(registry: Registry, models: int, namespaces: int = 1) -> AsyncIterator[list[tuple[str, str]]]:
     """A poller of `models` aliases; gives the keys whose answer changed."""
     enqueued: list[tuple[str, str]] = []
-    poller = RegistryPoller(registry, MemoryCluster(), enqueued.append, lambda s, t: None, lambda o, s: None)
+    poller = RegistryPoller(
+        registry, RegistrySecrets(MemoryCluster()), enqueued.append, lambda s, t: None, lambda o, s: None
+    )
     for number in range(models):
         model = f"m{number}"
         registry.versions[model, "champion"] = "1"
@@ -124,7 +127,9 @@ async def test_what_searches_confirm_is_asked_for_all_the_same_now_and_then(monk
 
 async def test_searching_ends_with_the_last_question() -> None:
     registry = Registry()
-    poller = RegistryPoller(registry, MemoryCluster(), lambda key: None, lambda s, t: None, lambda o, s: None)
+    poller = RegistryPoller(
+        registry, RegistrySecrets(MemoryCluster()), lambda key: None, lambda s, t: None, lambda o, s: None
+    )
     source = RegistrySource("ns", "mlflow", "http://mlflow", interval=INTERVAL)
     registry.versions["m", "champion"] = "1"
     poller.answer(("ns", "m"), source, VersionSelector("m", alias="champion"))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from steersman.adapters.replay import ServiceReplay
 from steersman.api.conditions import Reason
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.api.status import ModelDeploymentStatus, Phase
@@ -13,10 +14,12 @@ from steersman.core.snapshot import EventIntent
 from steersman.ports import ApiError, Conflict, ModelVersion
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
+from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
+from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller
@@ -47,8 +50,14 @@ class Bench:
         self.leader = True
         config = config or Config(default_registry_url="http://mlflow:5000")
         self.poller = RegistryPoller(
-            Registry(), self.cluster, lambda key: None, lambda s, t: None, lambda o, s: None, patience=patience
+            Registry(),
+            RegistrySecrets(self.cluster),
+            lambda key: None,
+            lambda s, t: None,
+            lambda o, s: None,
+            patience=patience,
         )
+        self.questions = QuestionDesk(Registry(), RegistrySecrets(self.cluster), ServiceReplay(), lambda key: None)
         self.desk = MeasurementDesk(Metrics(), lambda key: None, lambda r, s: None)
         self.clock = 1000.0
         self.woken: list[Key] = []
@@ -56,7 +65,16 @@ class Bench:
         slots = RolloutSlots(self.store, self.woken.append, config.max_rollouts, config.max_rollouts_per_namespace)
         self.adopted = AdoptedRoutes(self.cluster, self.woken.append)
         builder = SnapshotBuilder(
-            config, self.store, self.cluster, self.poller, self.desk, pods, slots, self.adopted, lambda: self.clock
+            config,
+            self.store,
+            self.cluster,
+            self.poller,
+            self.desk,
+            self.questions,
+            pods,
+            slots,
+            self.adopted,
+            lambda: self.clock,
         )
         self.reconciler = Reconciler(
             self.cluster,
@@ -64,6 +82,7 @@ class Bench:
             builder,
             self.poller,
             self.desk,
+            self.questions,
             pods,
             slots,
             self.adopted,

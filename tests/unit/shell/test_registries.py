@@ -6,6 +6,7 @@ import base64
 from steersman.api.conditions import Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
 from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
+from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from unit.shell.memory_cluster import MemoryCluster
 
@@ -35,7 +36,7 @@ class Bench:
         self.reported: list[Problem | None] = []
         self.poller = RegistryPoller(
             self.registry,
-            self.cluster,
+            RegistrySecrets(self.cluster),
             self.enqueued.append,
             lambda source, trouble: self.reported.append(trouble),
             lambda outcome, seconds: None,

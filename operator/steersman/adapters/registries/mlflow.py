@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
+import aiohttp
+
+from steersman.adapters.http import read_bounded
 from steersman.adapters.registries.mlflow_facts import FactsReader, Read
 from steersman.adapters.registries.mlflow_rest import MISSING, Refusal, Server, Transport, censored
 from steersman.adapters.registries.mlflow_versions import Versions, named
@@ -77,6 +80,18 @@ class MLflowRegistry:
                 return await server.artifact({"name": model, "version": version, "path": path}, read, seconds)
 
         return await FactsReader(get, artifact, server.timeout).read(entry, needs)
+
+    async def file(
+        self, url: str, credentials: RegistryCredentials | None, model: str, version: str, path: str, limit: int
+    ) -> bytes | None:
+        """A file of the version's artifact of at most so many bytes; None when it is not there. Raises RegistryError."""
+
+        async def read(response: aiohttp.ClientResponse) -> bytes:
+            return await read_bounded(response, limit)
+
+        with censored(credentials):
+            server = Server(self._transport, url, credentials)
+            return await server.artifact({"name": model, "version": version, "path": path}, read, server.timeout)
 
     async def set_tag(
         self, url: str, credentials: RegistryCredentials | None, version: tuple[str, str], key: str, value: str

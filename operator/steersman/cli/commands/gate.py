@@ -58,7 +58,7 @@ class Judged:
 
     @property
     def phase(self) -> GatePhase:
-        """The worst of the results."""
+        """The worst of the results; what only the cluster can judge is left to it."""
         phases = {result.phase for result in self.results}
         return next((each for each in (GatePhase.FAIL, GatePhase.ERROR) if each in phases), GatePhase.PASS)
 

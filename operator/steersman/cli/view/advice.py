@@ -41,6 +41,8 @@ _ADVICE: dict[Reason, str] = {
     Reason.ABORTED_BY_USER: "name another version, change the spec, or try it again: steersman retry {name} -n {namespace}",
     Reason.ROLLBACK_REQUESTED: "to go forward again: steersman retry {name} -n {namespace}",
     Reason.REGRESSION: "look at the errors of the version that got worse; to go forward again: steersman retry {name} -n {namespace}",
+    Reason.GATE_FAILED: "register a version that meets the gate, or set what it misses in the registry: it is judged again by itself (docs/reference/gates.md)",
+    Reason.GATE_ERROR: "see why it could not be judged; it is tried again by itself",
     Reason.ANALYSIS_FAILED: "look at the candidate's errors; the metrics that decided are listed under Analysis",
     Reason.ANALYSIS_INCONCLUSIVE: "see that the candidate gets requests and that its metrics are scraped (kubectl get pods -n {namespace} -l steersman.dev/deployment={name})",
     Reason.ANALYSIS_ERROR: "see that the metric server answers and that the template's query is right",

@@ -13,6 +13,7 @@ from steersman.cli.view.text import LONGEST_CELL, clean, human_duration, plain
 OUTCOME_STYLES = {
     Outcome.PROMOTED: "green",
     Outcome.ABORTED: "red",
+    Outcome.REFUSED: "red",
     Outcome.SUPERSEDED: "yellow",
     Outcome.CANCELLED: "yellow",
 }

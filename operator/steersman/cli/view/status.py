@@ -9,11 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from steersman.api.gate_status import GatePhase
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import Outcome, Quarantine, RollbackStatus, RolloutPhase, RolloutStatus, StrategyName
 from steersman.cli.view.analysis import STAGE_NAMES, render_analysis
 from steersman.cli.view.conditions import render_conditions
 from steersman.cli.view.events import EventLine, render_events
+from steersman.cli.view.gates import gates_table
 from steersman.cli.view.health import PHASE_STYLES, observed
 from steersman.cli.view.history import OUTCOME_STYLES
 from steersman.cli.view.route import route
@@ -51,6 +53,7 @@ def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] =
         _section("Rollback", rollback, _since(now, md.status.rollback)) if rollback is not None else None,
         _section("Quarantine", quarantine, _since(now, md.status.quarantine)) if quarantine is not None else None,
         _section("Needs attention", conditions) if conditions is not None else None,
+        _gates(md, now),
         _section("Watch", watch, watch_note(md, now)) if watch is not None else None,
         *_analyses(md, now),
         _last_rollout(md, now),
@@ -183,7 +186,8 @@ def _analyses(md: ModelDeployment, now: float) -> list[RenderableType]:
     """The rollout's own and its current step's; of a rollout that failed, the one that decided."""
     rollout, status = md.status.rollout, md.status
     if rollout is None:
-        failed = status.quarantine is not None or (status.history and status.history[0].outcome is not Outcome.PROMOTED)
+        ended = next((entry for entry in status.history if entry.outcome is not Outcome.REFUSED), None)
+        failed = status.quarantine is not None or (ended is not None and ended.outcome is not Outcome.PROMOTED)
         if status.last_analysis is None or not failed:
             return []
         return [_section("Analysis", render_analysis(status.last_analysis, now), "of the last rollout")]
@@ -198,6 +202,17 @@ def _analyses(md: ModelDeployment, now: float) -> list[RenderableType]:
         for analysis in (rollout.step_analysis, rollout.analysis)
         if analysis is not None
     ]
+
+
+def _gates(md: ModelDeployment, now: float) -> RenderableType | None:
+    """While they decide something: before and in a rollout, and after a refusal."""
+    gates = md.status.gates
+    if gates is None or not md.spec.gates:
+        return None
+    if gates.phase is GatePhase.PASS and md.status.rollout is None:
+        return None
+    note = f"of version {clean(gates.version)}, for {human_duration(now - gates.since)}"
+    return _section("Gates", gates_table(gates.results), note)
 
 
 def _since(now: float, what: Quarantine | RollbackStatus | None) -> str:

@@ -67,5 +67,8 @@ def _judged(
         return artifact.dependency(gate.dependency, candidate)
     if gate.age is not None:
         return records.age(gate.age, candidate, now)
+    if gate.job is not None or gate.golden is not None:
+        what = "a Job that succeeds" if gate.job is not None else "answers like stable's"
+        return Finding(GatePhase.PENDING, what, "", "only the operator judges it, on the cluster")
     # A kind of a newer operator: it was not judged, so it does not pass.
     return Finding(GatePhase.ERROR, "a gate of a known kind", "", "this version of Steersman does not know its kind")

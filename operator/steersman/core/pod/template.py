@@ -55,7 +55,7 @@ def pod_template(
             Reason.RUNTIME_INVALID,
             f"container {MODEL_CONTAINER!r} has no readinessProbe: without it traffic would come before the model is loaded",
         )
-    facts = _facts(model, registry)
+    facts = _facts(model.name, model.version, registry)
     pod = dict(template["spec"])
     pod["containers"] = [_with_model_settings(_with_env(c, facts), spec) for c in containers]
     if "initContainers" in pod:
@@ -79,11 +79,16 @@ def _containers(template: Any, field: str) -> list[dict[str, Any]]:
     return containers
 
 
-def _facts(model: ResolvedModel, registry: RegistryAccess) -> list[dict[str, Any]]:
+def model_environment(model: str, version: str, registry: RegistryAccess) -> list[dict[str, Any]]:
+    """Environment variables by which a container reads a version from its registry."""
+    return _facts(model, version, registry) + _credentials(registry)
+
+
+def _facts(model: str, version: str, registry: RegistryAccess) -> list[dict[str, Any]]:
     return [
-        {"name": "MODEL_NAME", "value": model.name},
-        {"name": "MODEL_VERSION", "value": model.version},
-        {"name": "MODEL_URI", "value": f"models:/{model.name}/{model.version}"},
+        {"name": "MODEL_NAME", "value": model},
+        {"name": "MODEL_VERSION", "value": version},
+        {"name": "MODEL_URI", "value": f"models:/{model}/{version}"},
         {"name": "MLFLOW_TRACKING_URI", "value": registry.url},
     ]
 

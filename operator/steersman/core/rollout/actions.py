@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from steersman.api.conditions import Reason
+from steersman.api.gate_status import GatePhase
 from steersman.api.meta import ANNOTATION_ACTION
 from steersman.api.status import ActionStatus, Outcome, RolloutPhase, StrategyName
 from steersman.core.rollout import blue_green, canary
 from steersman.core.rollout.ending import abort
+from steersman.core.rollout.gate_jobs import tried_again
 from steersman.core.rollout.rollback import roll_back
 from steersman.core.rollout.turn import Consideration, Turn
 
@@ -115,10 +117,17 @@ def _abort(turn: Turn) -> Consideration:
 
 def _retry(turn: Turn) -> Consideration:
     quarantine, rollback = turn.status.quarantine, turn.status.rollback
-    if quarantine is None and rollback is None:
-        return "nothing is quarantined and nothing was rolled back"
+    gates = turn.status.gates if turn.under_way is None else None
+    refused = gates is not None and gates.phase in (GatePhase.FAIL, GatePhase.ERROR)
+    if quarantine is None and rollback is None and not refused:
+        return "nothing is quarantined, nothing was rolled back, and no gate refused anything"
 
     def deed() -> str:
+        if gates is not None and refused:
+            turn.set(gates=tried_again(gates, turn.now))
+        if quarantine is None and rollback is None and gates is not None:
+            turn.event(Reason.RETRIED, f"the gates of {gates.revision} are judged again")
+            return "the gates are judged again"
         turn.set(quarantine=None, rollback=None)
         revision = (
             quarantine.revision if quarantine is not None else rollback.instead_of if rollback is not None else ""

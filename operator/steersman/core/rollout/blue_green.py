@@ -7,6 +7,7 @@ from steersman.api.duration import format_duration
 from steersman.api.status import AnalysisStage, RolloutPhase
 from steersman.api.strategy import BlueGreen
 from steersman.core.analysis.model import Verdict
+from steersman.core.rollout import golden
 from steersman.core.rollout.ending import promote
 from steersman.core.rollout.gate import in_force, pass_gate, pods_there
 from steersman.core.rollout.scaling import candidate_size
@@ -28,7 +29,7 @@ def advance(turn: Turn) -> None:
 
 
 def _start(turn: Turn) -> None:
-    if not (pods_there(turn, candidate_size(turn)) and in_force(turn)):
+    if not (pods_there(turn, candidate_size(turn)) and golden.passed(turn) and in_force(turn)):
         return
     if turn.rollout.fast:
         turn.enter(RolloutPhase.PROMOTING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steersman.api.status import RolloutPhase, StrategyName
-from steersman.core.rollout import experiment, steps
+from steersman.core.rollout import experiment, golden, steps
 from steersman.core.rollout.ending import promote
 from steersman.core.rollout.gate import in_force, pods_there
 from steersman.core.rollout.scaling import candidate_size, next_weight
@@ -24,14 +24,14 @@ def advance(turn: Turn) -> None:
 
 def _start(turn: Turn) -> None:
     if turn.status.stable is None:
-        if pods_there(turn, candidate_size(turn)):
+        if pods_there(turn, candidate_size(turn)) and golden.passed(turn):
             turn.enter(RolloutPhase.PROMOTING)
         return
     if turn.provider.exclusive_pods and turn.status.retiring:
         turn.wait(f"the pods of {turn.status.retiring[0].revision} to be gone")
         return
     # The proxy learns of the candidate at weight 0, long before it sends it a request.
-    if pods_there(turn, candidate_size(turn)) and in_force(turn):
+    if pods_there(turn, candidate_size(turn)) and golden.passed(turn) and in_force(turn):
         turn.enter(RolloutPhase.PROMOTING if turn.rollout.fast else RolloutPhase.STEPPING, step=0)
 
 

@@ -11,11 +11,10 @@ from steersman.api.status import (
     RevisionStatus,
     RolloutPhase,
 )
+from steersman.core.history import with_entry
 from steersman.core.rollout import watch
 from steersman.core.rollout.scaling import can_carry
 from steersman.core.rollout.turn import Turn
-
-HISTORY_LIMIT = 10
 
 
 def abort(turn: Turn, outcome: Outcome, reason: Reason, message: str) -> None:
@@ -170,5 +169,5 @@ def _close(turn: Turn, outcome: Outcome, reason: str, message: str) -> None:
         candidate=None,
         paused=False,
         last_analysis=rollout.analysis or (turn.status.last_analysis if rollout.fast else None),
-        history=[entry, *turn.status.history][:HISTORY_LIMIT],
+        history=with_entry(turn.status, entry),
     )

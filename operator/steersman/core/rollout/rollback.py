@@ -12,6 +12,7 @@ from steersman.core.history import earlier
 from steersman.core.revision import Revision
 from steersman.core.rollout.analyses import of_watch
 from steersman.core.rollout.ending import abort, quarantine
+from steersman.core.rollout.stored import stored
 from steersman.core.rollout.turn import Consideration, Turn
 
 
@@ -29,12 +30,6 @@ def _lift(turn: Turn, desired: Revision | None) -> None:
     moved = desired is not None and desired.name != pinned.instead_of
     if moved or pinned.generation != turn.generation or stored(turn, pinned.revision) is None:
         turn.set(rollback=None)
-
-
-def stored(turn: Turn, name: str) -> Revision | None:
-    """A revision from its snapshot."""
-    snapshot = turn.snapshot.children.get("ControllerRevision", name)
-    return Revision.from_data(name, snapshot["data"]) if snapshot is not None else None
 
 
 def comes_back(turn: Turn, revision: str) -> bool:

@@ -23,6 +23,8 @@ from steersman.core.analysis.budget import divide
 from steersman.core.analysis.model import BoundMetric
 from steersman.core.pod.template import TemplateError
 from steersman.core.revision import Revision, make_revision
+from steersman.core.rollout import golden
+from steersman.core.rollout.admission import admitted
 from steersman.core.rollout.ending import abort
 from steersman.core.rollout.rollback import comes_back
 from steersman.core.rollout.turn import Turn
@@ -200,10 +202,15 @@ def _start(turn: Turn, desired: Revision) -> None:
         # Its pods could not fetch the model.
         turn.wait(f"{desired.name} is not started: {turn.unresolved.message}", turn.unresolved.reason)
         return
+    strategy = _strategy(turn) if stable is not None else StrategyName.INITIAL
+    if stable is None or not fast:
+        if not admitted(turn, desired, strategy):
+            return
+        if turn.status.gates is not None:
+            turn.set(gates=golden.forgotten(turn.status.gates, turn.spec.gates, turn.now))
     if stable is not None and slot is not None and not fast:
         turn.wait(f"{desired.name} is not started: {slot.message}", slot.reason)
         return
-    strategy = _strategy(turn) if stable is not None else StrategyName.INITIAL
     rollout = RolloutStatus(
         revision=desired.name,
         version=desired.version,

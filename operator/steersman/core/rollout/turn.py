@@ -18,9 +18,10 @@ from steersman.api.status import (
     RolloutStatus,
 )
 from steersman.api.steps import Step
-from steersman.core.analysis.model import BoundMetric
+from steersman.core.analysis.model import BoundMetric, MetricQuery
 from steersman.core.capacity import base_replicas
 from steersman.core.capacity.pull import pulling
+from steersman.core.gates.questions import Question
 from steersman.core.snapshot import EventIntent, Manifest, Problem, Snapshot
 from steersman.core.traffic import Affinity, HeaderRoute, Mirror, TrafficIntent, TrafficProvider, TrafficState
 
@@ -41,6 +42,10 @@ class Turn:
         """Metrics of analysis and experiment steps, by the step's index."""
         self.events: list[EventIntent] = []
         self.wake_times: list[float] = []
+        self.questions: list[Question] = []
+        """What is asked of the registry, and of pods."""
+        self.queries: list[MetricQuery] = []
+        """Queries besides those of analyses."""
         self.waiting_for = ""
         """What the rollout waits for, for conditions and messages."""
         self.waiting_reason = Reason.ROLLOUT_PROGRESSING

@@ -1,4 +1,4 @@
-"""What the spec asks for and cannot have: of its traffic provider, and of this version of the operator."""
+"""What the spec asks of its traffic provider and this one cannot do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ from steersman.core.snapshot import Problem
 
 def unsupported(turn: Turn) -> Problem | None:
     """The first feature that is used and not offered. Much of it is refused by the API server already (CEL rules)."""
-    if turn.spec.gates:
-        # To roll out as if they had passed would be worse than not to roll out.
-        return Problem(
-            Reason.INVALID_SPEC,
-            "spec.gates: this version of the operator judges no gates; leave them out here, and judge them in the pipeline: steersman gate",
-        )
     offered = turn.spec.traffic.features
     for feature, where in _used(turn):
         if feature not in offered:
