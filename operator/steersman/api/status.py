@@ -12,6 +12,7 @@ from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
+from steersman.api.write_back import WriteBackStatus
 
 
 class Phase(StrEnum):
@@ -403,4 +404,5 @@ class ModelDeploymentStatus(ApiModel):
     """Manual actions that make sense now: what the annotation steersman.dev/action may say."""
     history: list[HistoryEntry] = []
     """The latest ten rollouts, newest first."""
+    write_back: WriteBackStatus | None = None
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

@@ -34,6 +34,7 @@ from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.validity import unsupported
 from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
 from steersman.core.traffic import TrafficProvider
+from steersman.core.write_back import write_back
 
 MAX_TRANSITIONS = 20
 """Transitions of one turn; far above what the longest chain without a new observation can have."""
@@ -59,6 +60,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         if turn.status == before:
             break
     scale(turn)
+    writes = write_back(turn, desired)
     queries = (*due_queries(turn), *dict.fromkeys(turn.queries))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
@@ -71,6 +73,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         events=tuple(turn.events),
         queries=queries,
         questions=tuple(dict.fromkeys(turn.questions)),
+        writes=writes,
         requeue_at=min(turn.wake_times, default=None),
         clear_action=clear_action,
     )

@@ -57,6 +57,7 @@ from steersman.shell.sync import RESYNC_SECONDS, synchronize
 from steersman.shell.telemetry import Telemetry
 from steersman.shell.webhook_secrets import WebhookSecrets
 from steersman.shell.webhooks import WebhookEndpoint
+from steersman.shell.write_back import WriteBackDesk
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +156,9 @@ class Operator:
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
+        self._write_back = WriteBackDesk(
+            self._mlflow, registry_secrets, self._queue.add, self._may_write, telemetry.wrote
+        )
         builder = SnapshotBuilder(
             config,
             self._store,
@@ -165,6 +169,7 @@ class Operator:
             pods,
             slots,
             self._adopted,
+            self._write_back,
             time.time,
         )
         self._reconciler = Reconciler(
@@ -177,6 +182,7 @@ class Operator:
             pods,
             slots,
             self._adopted,
+            self._write_back,
             KubernetesEvents(self._recorder),
             self._may_write,
             telemetry.planned,
@@ -244,6 +250,7 @@ class Operator:
         self._jobs.ending()
         await self._desk.close()
         await self._questions.close()
+        await self._write_back.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from steersman.api.conditions import Reason
+from steersman.api.status import Outcome
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
 from steersman.core.snapshot import Problem, RegistryAnswer
@@ -107,6 +108,7 @@ class Rollouts(RuleBasedStateMachine):
         watched: bool,
         window: int,
         gated: int,
+        told: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -117,6 +119,8 @@ class Rollouts(RuleBasedStateMachine):
             rollbackWindow={"revisions": window},
             gates=GATES[:gated],
         )
+        if told:
+            spec["model"] = spec["model"] | {"writeBack": {"tags": True, "promotedAlias": "production"}}
         self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
@@ -172,8 +176,9 @@ class Rollouts(RuleBasedStateMachine):
         if self.world.status.gates is not None:
             event(f"gates {self.world.status.gates.phase}")
 
-    def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, seconds: int) -> None:
+    def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, registry: bool, seconds: int) -> None:
         world = self.world
+        world.registry_writable = registry
         world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
         self._pass_time(seconds)
         world.pods_start = world.gateway_works = world.prometheus_works = True
@@ -242,7 +247,9 @@ class Rollouts(RuleBasedStateMachine):
         world.pods_start_slowly = world.slot = world.trouble = None
         world.failing = {}
         world.answer = RegistryAnswer("3")
-        world.change_spec(gateway_spec())
+        model = {"name": "fraud", "alias": "champion", "writeBack": {"tags": True, "promotedAlias": "production"}}
+        world.registry_writable = True
+        world.change_spec(gateway_spec(model=model))
         world.act("resume")
         world.run(40, step=10)
         world.act("retry")
@@ -258,6 +265,19 @@ class Rollouts(RuleBasedStateMachine):
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
         assert world.promises.broken == []
+        self._the_registry_says_what_came_of_it()
+
+    def _the_registry_says_what_came_of_it(self) -> None:
+        world = self.world
+        assert world.aliases["production"] == "3"
+        for version in {entry.version for entry in world.status.history}:
+            latest = next(entry for entry in world.status.history if entry.version == version)
+            outcome = "Regressed" if latest.regressed and latest.outcome == Outcome.PROMOTED else latest.outcome
+            assert world.tags[version]["steersman.dev/eu/risk/fraud/outcome"] == outcome
+        assert world.status.write_back is not None and world.status.write_back.pending == 0
+        count = len(world.written)
+        world.run(200, step=50)
+        assert len(world.written) == count, "then it is quiet"
 
 
 def _happening(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
@@ -290,6 +310,7 @@ HAPPENINGS = st.one_of(
         watched=st.booleans(),
         window=st.integers(0, 2),
         gated=st.sampled_from([0, 0, 1, 2, 3]),
+        told=st.booleans(),
     ),
     _happening(
         "the_registry_knows",
@@ -306,6 +327,7 @@ HAPPENINGS = st.one_of(
         pods=st.booleans(),
         gateway=st.booleans(),
         prometheus=st.booleans(),
+        registry=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
     ),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),

@@ -1,0 +1,171 @@
+"""What is to be written to the registry: a function of the history, of what is stable, and of what is written already.
+
+So nothing is lost when the registry is down or the process dies, and saying something twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from steersman.api.conditions import Reason
+from steersman.api.meta import format_timestamp
+from steersman.api.status import HistoryEntry, Outcome
+from steersman.api.write_back import TAG_PREFIX, WriteBackStatus, WrittenOutcome
+from steersman.core.revision import Revision
+from steersman.core.rollout.stored import stored
+from steersman.core.rollout.turn import Turn
+from steersman.core.snapshot import Problem
+from steersman.core.writes import AliasWrite, RegistryWrite, TagWrite
+
+REGRESSED: Final = "Regressed"
+"""Outcome of a version that was promoted and got worse then."""
+EVIDENCE_LIMIT: Final = 500
+"""Characters of a tag's value; MLflow takes ten times as many."""
+METRICS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What came of a version, as its tags are to say it."""
+
+    version: str
+    outcome: str
+    reason: str
+    evidence: str
+    at: float
+
+    @property
+    def record(self) -> WrittenOutcome:
+        return WrittenOutcome(version=self.version, outcome=self.outcome, at=self.at)
+
+
+def write_back(turn: Turn, desired: Revision | None) -> tuple[RegistryWrite, ...]:
+    """Take over what was written, and say what is still to be."""
+    wanted, registry = turn.spec.model.write_back, turn.snapshot.registry
+    if wanted is None:
+        turn.set(write_back=None)
+        return ()
+    status = _for_registry(turn)
+    told = _told(turn, desired) if wanted.tags else ()
+    status = _with_results(turn, status, told)
+    writes: list[RegistryWrite] = []
+    if not isinstance(registry, Problem):
+        known = {each.version: each for each in status.tags}
+        writes += [_tags(turn, each) for each in told if known.get(each.version) != each.record]
+        model, stable = turn.spec.model.name, _stable_version(turn, desired)
+        alias = wanted.promoted_alias
+        moved = (status.model, status.alias, status.alias_version)
+        if alias is not None and stable is not None and moved != (model, alias, stable):
+            writes.append(AliasWrite(registry.url, model, stable, alias))
+    turn.set(write_back=status.model_copy(update={"pending": len(writes)} | ({} if writes else {"message": ""})))
+    return tuple(writes)
+
+
+def _for_registry(turn: Turn) -> WriteBackStatus:
+    """What is written to the registry that the spec names; to another one nothing is."""
+    status, registry = turn.status.write_back or WriteBackStatus(), turn.snapshot.registry
+    if isinstance(registry, Problem) or status.registry == registry.url:
+        return status
+    return WriteBackStatus(registry=registry.url)
+
+
+def _with_results(turn: Turn, status: WriteBackStatus, told: tuple[_Told, ...]) -> WriteBackStatus:
+    """The status with what was done since; what the history no longer holds is forgotten."""
+    tags = {each.version: each for each in status.tags}
+    update: dict[str, object] = {}
+    for write, trouble in turn.snapshot.written.items():
+        if write.registry != status.registry:
+            continue
+        if trouble is not None:
+            update["message"] = trouble
+        elif isinstance(write, AliasWrite):
+            update |= {"model": write.model, "alias": write.alias, "alias_version": write.version}
+        elif write.model == turn.spec.model.name:
+            tags[write.version] = WrittenOutcome(version=write.version, outcome=write.outcome, at=write.at)
+    versions = [each.version for each in told]
+    update["tags"] = [tags[version] for version in versions if version in tags]
+    if (message := update.get("message")) and message != status.message:
+        turn.event(Reason.WRITE_BACK_FAILED, f"the registry was not written to, and will be: {message}", warning=True)
+    return status.model_copy(update=update)
+
+
+def _told(turn: Turn, desired: Revision | None) -> tuple[_Told, ...]:
+    """What came of each version of the present model in the present registry: the latest of its rollouts that the history holds."""
+    found: dict[str, _Told] = {}
+    for entry in turn.status.history:
+        if entry.version not in found and _is_of_registry(turn, _revision(turn, entry.revision, desired)):
+            found[entry.version] = _of(turn, entry)
+    return tuple(found.values())
+
+
+def _revision(turn: Turn, name: str, desired: Revision | None) -> Revision | None:
+    return desired if desired is not None and desired.name == name else stored(turn, name)
+
+
+def _is_of_registry(turn: Turn, revision: Revision | None) -> bool:
+    """Whether a revision runs the model that the spec names, from the registry that it names: version 3 of others is another."""
+    registry = turn.snapshot.registry
+    if revision is None or isinstance(registry, Problem) or revision.model != turn.spec.model.name:
+        return False
+    return registry.url in set(_registries(revision.template))
+
+
+def _registries(template: Mapping[str, object]) -> Iterator[str]:
+    spec = template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, dict) else None
+    for container in containers or ():
+        for variable in container.get("env") or ():
+            if variable.get("name") == "MLFLOW_TRACKING_URI":
+                yield str(variable.get("value"))
+
+
+def _stable_version(turn: Turn, desired: Revision | None) -> str | None:
+    stable = turn.status.stable
+    if stable is None or not _is_of_registry(turn, _revision(turn, stable.name, desired)):
+        return None
+    return stable.version
+
+
+def _of(turn: Turn, entry: HistoryEntry) -> _Told:
+    outcome, reason, evidence = str(entry.outcome), entry.reason, entry.message
+    if entry.outcome == Outcome.PROMOTED:
+        reason = ""
+        evidence = _measured(turn, entry) or entry.message
+        if entry.regressed:
+            quarantine = turn.status.quarantine
+            outcome, reason = REGRESSED, str(Reason.REGRESSION)
+            if quarantine is not None and quarantine.revision == entry.revision:
+                evidence = quarantine.message
+    return _Told(entry.version, outcome, reason, evidence[:EVIDENCE_LIMIT], entry.ended_at)
+
+
+def _measured(turn: Turn, entry: HistoryEntry) -> str:
+    """What the analysis of a rollout saw, while it is the last one."""
+    analysis = turn.status.last_analysis
+    if analysis is None or not entry.started_at <= analysis.started_at <= entry.ended_at:
+        return ""
+    shown = [f"{metric.name} {metric.phase}: {metric.message}" for metric in analysis.metrics[:METRICS_SHOWN]]
+    more = len(analysis.metrics) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _tags(turn: Turn, told: _Told) -> TagWrite:
+    assert not isinstance(turn.snapshot.registry, Problem)  # noqa: S101  the caller asked
+    where = "/".join(part for part in (turn.snapshot.cluster, turn.namespace, turn.name) if part)
+    # Last the outcome: who reads it finds the rest.
+    values = {
+        "reason": told.reason,
+        "evidence": told.evidence,
+        "at": format_timestamp(told.at),
+        "outcome": told.outcome,
+    }
+    return TagWrite(
+        turn.snapshot.registry.url,
+        turn.spec.model.name,
+        told.version,
+        told.outcome,
+        told.at,
+        tuple((f"{TAG_PREFIX}{where}/{field}", value) for field, value in values.items()),
+    )
