@@ -58,16 +58,18 @@ class WrittenOutcome(ApiModel):
 class WriteBackStatus(ApiModel):
     """What of it is written; everything else is tried until it is."""
 
+    registry: str = ""
+    """Base URL of the registry."""
+    model: str = ""
+    """Name of the registered model."""
+    revisions: list[str] = []
+    """Those in the history that run this model."""
     tags: list[WrittenOutcome] = []
-    """Of the versions in the history."""
+    """Of their versions."""
     alias: str = ""
     """The alias that was moved last."""
     alias_version: str = ""
     """The version that it was moved to."""
-    model: str = ""
-    """The registered model that the alias is of."""
-    registry: str = ""
-    """Base URL of the registry."""
     pending: int = 0
     """Writes that are not done."""
     message: str = ""

@@ -47,55 +47,57 @@ def write_back(turn: Turn, desired: Revision | None) -> tuple[RegistryWrite, ...
     if wanted is None:
         turn.set(write_back=None)
         return ()
-    status = _for_registry(turn)
-    told = _told(turn, desired) if wanted.tags else ()
-    status = _with_results(turn, status, told)
+    if isinstance(registry, Problem):
+        return ()
+    status = _with_results(turn, _known(turn, registry.url, desired))
     writes: list[RegistryWrite] = []
-    if not isinstance(registry, Problem):
+    if wanted.tags:
         known = {each.version: each for each in status.tags}
-        writes += [_tags(turn, each) for each in told if known.get(each.version) != each.record]
-        model, stable = turn.spec.model.name, _stable_version(turn, desired)
-        alias = wanted.promoted_alias
-        moved = (status.model, status.alias, status.alias_version)
-        if alias is not None and stable is not None and moved != (model, alias, stable):
-            writes.append(AliasWrite(registry.url, model, stable, alias))
-    turn.set(write_back=status.model_copy(update={"pending": len(writes)} | ({} if writes else {"message": ""})))
+        told = _told(turn, status)
+        kept = [known[each.version] for each in told if each.version in known]
+        status = status.model_copy(update={"tags": kept})
+        writes += [_tags(turn, registry.url, each) for each in told if known.get(each.version) != each.record]
+    stable, alias = _stable_version(turn, desired), wanted.promoted_alias
+    if alias is not None and stable is not None and (status.alias, status.alias_version) != (alias, stable):
+        writes.append(AliasWrite(registry.url, status.model, stable, alias))
+    update = {"pending": len(writes)} | ({} if writes else {"message": ""})
+    turn.set(write_back=status.model_copy(update=update))
     return tuple(writes)
 
 
-def _for_registry(turn: Turn) -> WriteBackStatus:
-    """What is written to the registry that the spec names; to another one nothing is."""
-    status, registry = turn.status.write_back or WriteBackStatus(), turn.snapshot.registry
-    if isinstance(registry, Problem) or status.registry == registry.url:
-        return status
-    return WriteBackStatus(registry=registry.url)
+def _known(turn: Turn, url: str, desired: Revision | None) -> WriteBackStatus:
+    """What is written of this model in this registry; of another nothing is. Says which of the history's revisions are of it."""
+    status, model = turn.status.write_back, turn.spec.model.name
+    if status is None or (status.registry, status.model) != (url, model):
+        status = WriteBackStatus(registry=url, model=model)
+    names = dict.fromkeys(entry.revision for entry in turn.status.history)
+    # A revision that gates refused has no snapshot: once the spec asks for another, it is known from here.
+    ours = [n for n in names if n in status.revisions or _is_of_registry(turn, _revision(turn, n, desired))]
+    return status.model_copy(update={"revisions": ours})
 
 
-def _with_results(turn: Turn, status: WriteBackStatus, told: tuple[_Told, ...]) -> WriteBackStatus:
-    """The status with what was done since; what the history no longer holds is forgotten."""
-    tags = {each.version: each for each in status.tags}
-    update: dict[str, object] = {}
+def _with_results(turn: Turn, status: WriteBackStatus) -> WriteBackStatus:
+    """The status with what was done since."""
+    tags, update = {each.version: each for each in status.tags}, dict[str, object]()
     for write, trouble in turn.snapshot.written.items():
-        if write.registry != status.registry:
+        if (write.registry, write.model) != (status.registry, status.model):
             continue
         if trouble is not None:
             update["message"] = trouble
         elif isinstance(write, AliasWrite):
-            update |= {"model": write.model, "alias": write.alias, "alias_version": write.version}
-        elif write.model == turn.spec.model.name:
+            update |= {"alias": write.alias, "alias_version": write.version}
+        else:
             tags[write.version] = WrittenOutcome(version=write.version, outcome=write.outcome, at=write.at)
-    versions = [each.version for each in told]
-    update["tags"] = [tags[version] for version in versions if version in tags]
     if (message := update.get("message")) and message != status.message:
         turn.event(Reason.WRITE_BACK_FAILED, f"the registry was not written to, and will be: {message}", warning=True)
-    return status.model_copy(update=update)
+    return status.model_copy(update={**update, "tags": list(tags.values())})
 
 
-def _told(turn: Turn, desired: Revision | None) -> tuple[_Told, ...]:
-    """What came of each version of the present model in the present registry: the latest of its rollouts that the history holds."""
+def _told(turn: Turn, status: WriteBackStatus) -> tuple[_Told, ...]:
+    """What came of each version: the latest of its rollouts that the history holds."""
     found: dict[str, _Told] = {}
     for entry in turn.status.history:
-        if entry.version not in found and _is_of_registry(turn, _revision(turn, entry.revision, desired)):
+        if entry.version not in found and entry.revision in status.revisions:
             found[entry.version] = _of(turn, entry)
     return tuple(found.values())
 
@@ -151,8 +153,7 @@ def _measured(turn: Turn, entry: HistoryEntry) -> str:
     return "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
 
 
-def _tags(turn: Turn, told: _Told) -> TagWrite:
-    assert not isinstance(turn.snapshot.registry, Problem)  # noqa: S101  the caller asked
+def _tags(turn: Turn, registry: str, told: _Told) -> TagWrite:
     where = "/".join(part for part in (turn.snapshot.cluster, turn.namespace, turn.name) if part)
     # Last the outcome: who reads it finds the rest.
     values = {
@@ -162,7 +163,7 @@ def _tags(turn: Turn, told: _Told) -> TagWrite:
         "outcome": told.outcome,
     }
     return TagWrite(
-        turn.snapshot.registry.url,
+        registry,
         turn.spec.model.name,
         told.version,
         told.outcome,

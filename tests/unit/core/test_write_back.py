@@ -11,7 +11,7 @@ from steersman.api.conditions import Reason
 from steersman.api.modeldeployment import ModelSource
 from steersman.core.gates.facts import RunFacts, VersionFacts
 from steersman.core.pod.template import RegistryAccess
-from steersman.core.snapshot import RegistryAnswer
+from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
 WHERE = "steersman.dev/eu/risk/fraud"
@@ -173,3 +173,26 @@ def test_what_is_refused(source: dict[str, Any], said: str) -> None:
 def test_a_chain_is_allowed() -> None:
     """What staging promotes is what production follows."""
     assert ModelSource.model_validate(model({"promotedAlias": "v1-passed"})).write_back is not None
+
+
+def test_a_refused_version_is_told_although_another_is_asked_for_by_now() -> None:
+    gate = {"name": "data", "tag": {"name": "data"}}
+    world = begun()
+    world.facts["2"] = VersionFacts("fraud", "2", run=RunFacts())
+    world.change_spec(gateway_spec(model=model(), gates=[gate]))
+    world.answer, world.registry_writable = RegistryAnswer("2"), False
+    world.run(60)
+    world.answer = RegistryAnswer("1")
+    world.run(60)
+    world.registry_writable = True
+    world.run(60)
+    assert world.tags["2"][f"{WHERE}/outcome"] == "Refused"
+
+
+def test_a_registry_that_cannot_be_named_now_forgets_nothing() -> None:
+    world = begun()
+    world.registry = Problem(Reason.REGISTRY_NOT_FOUND, "there is no ModelRegistry")
+    world.run(30)
+    world.registry = RegistryAccess("http://mlflow:5000", "mlflow-credentials")
+    world.run(30)
+    assert len(world.written) == 2
