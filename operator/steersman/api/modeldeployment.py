@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
 from steersman.api.duration import Duration, Interval
-from steersman.api.gates import Gates
+from steersman.api.gates import Gates, Key
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
@@ -64,6 +64,8 @@ class ModelSource(ApiModel):
     tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=16)] = None
     """The newest version that carries all of these tags."""
     write_back: WriteBack | None = None
+    approval_tags: Annotated[list[Key], Field(max_length=8)] = []
+    """Tags of a version that say who or what approved it, for its lineage; those that gates ask for and approved_by are always among them."""
 
     @model_validator(mode="after")
     def _one_selector(self) -> ModelSource:

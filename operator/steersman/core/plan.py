@@ -22,6 +22,7 @@ from steersman.api.status import (
 from steersman.api.traffic import Traffic
 from steersman.core.analysis.model import Verdict
 from steersman.core.conditions import summarize
+from steersman.core.lineage import follow_lineage
 from steersman.core.render import render
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
@@ -61,6 +62,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
             break
     scale(turn)
     writes = write_back(turn, desired)
+    follow_lineage(turn, desired)
     queries = (*due_queries(turn), *dict.fromkeys(turn.queries))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)

@@ -158,4 +158,6 @@ def _decided(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         for field in ("stable", "candidate")
         if (revision := getattr(status, field)) is not None
     }
-    return status.model_copy(update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], **seen})
+    return status.model_copy(
+        update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], "lineage": None, **seen}
+    )

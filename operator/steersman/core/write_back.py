@@ -5,7 +5,6 @@ So nothing is lost when the registry is down or the process dies, and saying som
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +13,7 @@ from steersman.api.meta import format_timestamp
 from steersman.api.status import HistoryEntry, Outcome
 from steersman.api.write_back import TAG_PREFIX, WriteBackStatus, WrittenOutcome
 from steersman.core.revision import Revision
-from steersman.core.rollout.stored import stored
+from steersman.core.rollout.stored import is_of_registry, known
 from steersman.core.rollout.turn import Turn
 from steersman.core.snapshot import Problem
 from steersman.core.writes import AliasWrite, RegistryWrite, TagWrite
@@ -52,11 +51,11 @@ def write_back(turn: Turn, desired: Revision | None) -> tuple[RegistryWrite, ...
     status = _with_results(turn, _known(turn, registry.url, desired))
     writes: list[RegistryWrite] = []
     if wanted.tags:
-        known = {each.version: each for each in status.tags}
+        before = {each.version: each for each in status.tags}
         told = _told(turn, status)
-        kept = [known[each.version] for each in told if each.version in known]
+        kept = [before[each.version] for each in told if each.version in before]
         status = status.model_copy(update={"tags": kept})
-        writes += [_tags(turn, registry.url, each) for each in told if known.get(each.version) != each.record]
+        writes += [_tags(turn, registry.url, each) for each in told if before.get(each.version) != each.record]
     stable, alias = _stable_version(turn, desired), wanted.promoted_alias
     if alias is not None and stable is not None and (status.alias, status.alias_version) != (alias, stable):
         writes.append(AliasWrite(registry.url, status.model, stable, alias))
@@ -72,7 +71,7 @@ def _known(turn: Turn, url: str, desired: Revision | None) -> WriteBackStatus:
         status = WriteBackStatus(registry=url, model=model)
     names = dict.fromkeys(entry.revision for entry in turn.status.history)
     # A revision that gates refused has no snapshot: once the spec asks for another, it is known from here.
-    ours = [n for n in names if n in status.revisions or _is_of_registry(turn, _revision(turn, n, desired))]
+    ours = [n for n in names if n in status.revisions or is_of_registry(turn, known(turn, n, desired))]
     return status.model_copy(update={"revisions": ours})
 
 
@@ -102,30 +101,9 @@ def _told(turn: Turn, status: WriteBackStatus) -> tuple[_Told, ...]:
     return tuple(found.values())
 
 
-def _revision(turn: Turn, name: str, desired: Revision | None) -> Revision | None:
-    return desired if desired is not None and desired.name == name else stored(turn, name)
-
-
-def _is_of_registry(turn: Turn, revision: Revision | None) -> bool:
-    """Whether a revision runs the model that the spec names, from the registry that it names: version 3 of others is another."""
-    registry = turn.snapshot.registry
-    if revision is None or isinstance(registry, Problem) or revision.model != turn.spec.model.name:
-        return False
-    return registry.url in set(_registries(revision.template))
-
-
-def _registries(template: Mapping[str, object]) -> Iterator[str]:
-    spec = template.get("spec")
-    containers = spec.get("containers") if isinstance(spec, dict) else None
-    for container in containers or ():
-        for variable in container.get("env") or ():
-            if variable.get("name") == "MLFLOW_TRACKING_URI":
-                yield str(variable.get("value"))
-
-
 def _stable_version(turn: Turn, desired: Revision | None) -> str | None:
     stable = turn.status.stable
-    if stable is None or not _is_of_registry(turn, _revision(turn, stable.name, desired)):
+    if stable is None or not is_of_registry(turn, known(turn, stable.name, desired)):
         return None
     return stable.version
 

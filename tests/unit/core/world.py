@@ -23,7 +23,7 @@ from steersman.api.strategy import Canary, Strategy
 from steersman.core.analysis.model import MetricQuery, Part, QueryResult, Sample
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
-from steersman.core.gates.questions import Answer, FactsQuestion, Question
+from steersman.core.gates.questions import Answer, FactsQuestion, LineageQuestion, Question
 from steersman.core.plan import plan
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, EventIntent, Plan, Problem, RegistryAnswer, Snapshot
@@ -298,7 +298,7 @@ class World:
         return None
 
     def _told_of(self, question: Question) -> Answer:
-        if isinstance(question, FactsQuestion):
+        if isinstance(question, FactsQuestion | LineageQuestion):
             return self.facts.get(question.version) or VersionFacts(question.model, question.version)
         return self.golden.get(question.version) or Exchanges((Exchange({"predictions": [1]}, {"predictions": [1]}),))
 
