@@ -155,6 +155,22 @@ class ModelRegistryClient(Protocol):
         ...
 
 
+class ModelRegistryWriter(Protocol):
+    """A model registry to which the little is written that users asked for. Saying the same twice changes nothing."""
+
+    async def set_tag(
+        self, url: str, credentials: RegistryCredentials | None, version: tuple[str, str], key: str, value: str
+    ) -> None:
+        """Set a tag of a version, given as (model, version). Raises RegistryError, VersionNotFound when it is gone."""
+        ...
+
+    async def set_alias(
+        self, url: str, credentials: RegistryCredentials | None, version: tuple[str, str], alias: str
+    ) -> None:
+        """Have an alias name a version, given as (model, version). Raises RegistryError, VersionNotFound when it is gone."""
+        ...
+
+
 class ReplayError(Exception):
     """A golden request was not answered, and is worth sending again; the message says why."""
 

@@ -97,6 +97,8 @@ class Reason(StrEnum):
     CANDIDATE_UNAVAILABLE = "CandidateUnavailable"
     QUARANTINED = "Quarantined"
     SCALED_DOWN = "ScaledDown"
+    # Events of what is written to the registry
+    WRITE_BACK_FAILED = "WriteBackFailed"
     # Actions
     ABORTED_BY_USER = "AbortedByUser"
     RETRIED = "Retried"

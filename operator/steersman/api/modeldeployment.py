@@ -11,7 +11,7 @@ from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
 from steersman.api.drift import Drift
 from steersman.api.duration import Duration, Interval
-from steersman.api.gates import Gates
+from steersman.api.gates import Gates, Key
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
@@ -19,11 +19,16 @@ from steersman.api.steps import StageAnalysis
 from steersman.api.strategy import Canary, Strategy
 from steersman.api.traffic import Traffic, providers_with
 from steersman.api.traffic_providers import Feature, ServiceTraffic
+from steersman.api.write_back import TAG_PREFIX, WriteBack
 
 VERSION_PATTERN = r"^[1-9][0-9]{0,9}$"
 MODEL_NAME_PATTERN = r"^[^/:[:cntrl:]]+$"
 """MLflow refuses slashes and colons too."""
 ALIAS_PATTERN = r"^[-_A-Za-z0-9]+$"
+
+
+_FOLLOWS_ITSELF = "writeBack.promotedAlias must be another alias than the one that is followed"
+_CHOOSES_BY_OURS = f"with writeBack, tags must not choose by tags that begin with {TAG_PREFIX}: Steersman writes them"
 
 
 class ModelSource(ApiModel):
@@ -35,7 +40,16 @@ class ModelSource(ApiModel):
                 {
                     "rule": "(has(self.version) ? 1 : 0) + (has(self.alias) ? 1 : 0) + (has(self.tags) ? 1 : 0) == 1",
                     "message": "give exactly one of version, alias and tags",
-                }
+                },
+                {
+                    "rule": "!has(self.writeBack) || !has(self.writeBack.promotedAlias) || !has(self.alias) || "
+                    "self.writeBack.promotedAlias != self.alias",
+                    "message": _FOLLOWS_ITSELF,
+                },
+                {
+                    "rule": f"!has(self.writeBack) || !has(self.tags) || !self.tags.exists(k, k.startsWith('{TAG_PREFIX}'))",
+                    "message": _CHOOSES_BY_OURS,
+                },
             ]
         }
     )
@@ -50,11 +64,24 @@ class ModelSource(ApiModel):
     """A registry alias such as champion; when it moves, the version that it names is rolled out."""
     tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=16)] = None
     """The newest version that carries all of these tags."""
+    write_back: WriteBack | None = None
+    approval_tags: Annotated[list[Key], Field(max_length=8)] = []
+    """Tags of a version that say who or what approved it, for its lineage; those that gates ask for and approved_by are always among them."""
 
     @model_validator(mode="after")
     def _one_selector(self) -> ModelSource:
         if sum(selector is not None for selector in (self.version, self.alias, self.tags)) != 1:
             raise ValueError("give exactly one of version, alias and tags")
+        return self
+
+    @model_validator(mode="after")
+    def _no_circle(self) -> ModelSource:
+        if self.write_back is None:
+            return self
+        if self.alias is not None and self.write_back.promoted_alias == self.alias:
+            raise ValueError(_FOLLOWS_ITSELF)
+        if any(key.startswith(TAG_PREFIX) for key in self.tags or {}):
+            raise ValueError(_CHOOSES_BY_OURS)
         return self
 
 

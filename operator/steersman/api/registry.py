@@ -25,6 +25,21 @@ class MLflowServer(ApiModel):
     credentials: CredentialsRef | None = None
 
 
+class SecretKey(ApiModel):
+    """A key of a Secret of the same namespace."""
+
+    name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
+    """Of the Secret."""
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)] = "secret"
+
+
+class Webhook(ApiModel):
+    """MLflow's deliveries at `/webhooks/<namespace>/<name>` of the operator are a reason to look at once."""
+
+    secret_ref: SecretKey
+    """What MLflow signs its deliveries with: the webhook's secret, of at least 16 characters."""
+
+
 class ModelRegistrySpec(ApiModel):
     """Where model versions come from."""
 
@@ -33,6 +48,7 @@ class ModelRegistrySpec(ApiModel):
     """Time between looks at each alias or tag set in use; jittered by a tenth. A version that is named by its number is looked
     for as often until it is found, and then every five minutes, as it can only be deleted.
     """
+    webhook: Webhook | None = None
 
 
 class ModelRegistryStatus(ApiModel):

@@ -11,8 +11,10 @@ from steersman.api.conditions import Condition
 from steersman.api.drift_status import DriftStatus
 from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
+from steersman.api.lineage import LineageStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
+from steersman.api.write_back import WriteBackStatus
 
 
 class Phase(StrEnum):
@@ -405,4 +407,6 @@ class ModelDeploymentStatus(ApiModel):
     """Manual actions that make sense now: what the annotation steersman.dev/action may say."""
     history: list[HistoryEntry] = []
     """The latest ten rollouts, newest first."""
+    write_back: WriteBackStatus | None = None
+    lineage: LineageStatus | None = None
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

@@ -30,6 +30,10 @@ class UserClient(Protocol):
         """Set annotations of a ModelDeployment; None removes one."""
         ...
 
+    async def registry(self, name: str) -> Manifest:
+        """A ModelRegistry of the namespace."""
+        ...
+
     async def events(self, name: str) -> Sequence[Manifest]:
         """Kubernetes events about a ModelDeployment."""
         ...

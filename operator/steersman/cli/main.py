@@ -341,6 +341,32 @@ def gate(
 
 
 @app.command()
+def lineage(
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    of: Annotated[
+        str | None, typer.Option("--version", metavar="VERSION", help="Which version; default: candidate and stable.")
+    ] = None,
+    registry_url: Annotated[
+        str | None,
+        typer.Option("--registry-url", metavar="URL", help="Of the MLflow server; default: of its ModelRegistry."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Say where a version comes from, and everything that was decided about it.
+
+    Run, git commit, datasets, parameters, metrics, approvals, gates and rollouts. Reads the status and the registry, with the
+    credentials in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN. Exits with 1 when the
+    registry does not answer; then it shows what the status remembers.
+    """
+    from steersman.cli.commands import lineage as command
+
+    asked = command.Asked(name, of, registry_url)
+    _finish(context, namespace, lambda client: command.lineage(client, asked, output))
+
+
+@app.command()
 def version() -> None:
     """Print the version of this command."""
     from steersman import __version__

@@ -23,6 +23,7 @@ from steersman.api.traffic import Traffic
 from steersman.core.analysis.model import MetricQuery, Verdict
 from steersman.core.conditions import summarize
 from steersman.core.drift import Subject, look_for_drift
+from steersman.core.lineage import follow_lineage
 from steersman.core.render import render
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
@@ -35,6 +36,7 @@ from steersman.core.rollout.turn import Turn
 from steersman.core.rollout.validity import unsupported
 from steersman.core.snapshot import EventIntent, Plan, Problem, Snapshot
 from steersman.core.traffic import TrafficProvider
+from steersman.core.write_back import write_back
 
 MAX_TRANSITIONS = 20
 """Transitions of one turn; far above what the longest chain without a new observation can have."""
@@ -60,6 +62,8 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         if turn.status == before:
             break
     scale(turn)
+    writes = write_back(turn, desired)
+    follow_lineage(turn, desired)
     queries = (*due_queries(turn), *dict.fromkeys(turn.queries), *_look_for_drift(turn))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
@@ -72,6 +76,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         events=tuple(turn.events),
         queries=queries,
         questions=tuple(dict.fromkeys(turn.questions)),
+        writes=writes,
         requeue_at=min(turn.wake_times, default=None),
         clear_action=clear_action,
     )

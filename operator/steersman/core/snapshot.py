@@ -16,6 +16,7 @@ from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.analysis.model import MetricQuery, QueryResult
 from steersman.core.gates.questions import Answers, Question
 from steersman.core.pod.template import RegistryAccess
+from steersman.core.writes import RegistryWrite, Written
 
 Manifest = dict[str, Any]
 
@@ -84,6 +85,10 @@ class Snapshot:
     """Why the candidate's pods do not become available, as its pods tell."""
     answers: Answers = field(default_factory=dict)
     """To the questions of earlier plans."""
+    written: Written = field(default_factory=dict)
+    """What came of the writes of earlier plans to the registry."""
+    cluster: str = ""
+    """What tells this cluster from others that write to the same registry."""
     slot: Problem | None = None
     """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
 
@@ -133,6 +138,8 @@ class Plan:
     queries: tuple[MetricQuery, ...] = ()
     questions: tuple[Question, ...] = ()
     """All that is to be asked or kept asking; what stands here no more is forgotten."""
+    writes: tuple[RegistryWrite, ...] = ()
+    """All that is to be written to the registry; what stands here no more is left."""
     requeue_at: float | None = None
     """When to look again although nothing changed."""
     clear_action: bool = False
@@ -151,4 +158,6 @@ def _decided(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         for field in ("stable", "candidate")
         if (revision := getattr(status, field)) is not None
     }
-    return status.model_copy(update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], **seen})
+    return status.model_copy(
+        update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], "lineage": None, **seen}
+    )

@@ -55,6 +55,9 @@ from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.sync import RESYNC_SECONDS, synchronize
 from steersman.shell.telemetry import Telemetry
+from steersman.shell.webhook_secrets import WebhookSecrets
+from steersman.shell.webhooks import WebhookEndpoint
+from steersman.shell.write_back import WriteBackDesk
 
 logger = logging.getLogger(__name__)
 
@@ -140,9 +143,22 @@ class Operator:
         self._poller = RegistryPoller(
             self._mlflow, registry_secrets, self._queue.add, self._on_registry, telemetry.polled
         )
+        self._webhooks = WebhookEndpoint(
+            WebhookSecrets(
+                client, self._store, Path(config.webhook_secret_file) if config.webhook_secret_file else None
+            ),
+            self._poller.wake,
+            lambda: self._may_write() if self._synced else None,
+            telemetry.delivered,
+            time.time,
+            config.webhook_peers,
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
+        self._write_back = WriteBackDesk(
+            self._mlflow, registry_secrets, self._queue.add, self._may_write, telemetry.wrote
+        )
         builder = SnapshotBuilder(
             config,
             self._store,
@@ -153,6 +169,7 @@ class Operator:
             pods,
             slots,
             self._adopted,
+            self._write_back,
             time.time,
         )
         self._reconciler = Reconciler(
@@ -165,6 +182,7 @@ class Operator:
             pods,
             slots,
             self._adopted,
+            self._write_back,
             KubernetesEvents(self._recorder),
             self._may_write,
             telemetry.planned,
@@ -211,6 +229,8 @@ class Operator:
 
     async def _start(self) -> None:
         await telemetry_module.serve(self.telemetry, self.config.metrics_port, lambda: self._synced, self._refresh)
+        if self.config.webhook_port:
+            await self._webhooks.start("0.0.0.0", self.config.webhook_port)  # noqa: S104  a pod's port
         self._spawn(self._elector.run(self._on_leading, self._on_lost), "election")
         self._events_task = self._spawn(self._recorder.run(), "events")
         self._spawn(self._keep_in_sync(), "resync")
@@ -224,11 +244,13 @@ class Operator:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
         self._queue.close()
+        await self._webhooks.close()
         await self._adopted.close()
         await self._poller.close()
         self._jobs.ending()
         await self._desk.close()
         await self._questions.close()
+        await self._write_back.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

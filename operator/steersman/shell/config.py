@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,14 @@ class Config:
     """STEERSMAN_LOG_LEVEL."""
     metrics_port: int = 9090
     """STEERSMAN_METRICS_PORT: /metrics and /readyz."""
+    webhook_port: int = 0
+    """STEERSMAN_WEBHOOK_PORT: where deliveries of MLflow's webhooks are taken; 0 takes none."""
+    webhook_secret_file: str | None = None
+    """STEERSMAN_WEBHOOK_SECRET_FILE: what deliveries of the default registry are signed with; none are taken without."""
+    webhook_peers: tuple[str, ...] = ()
+    """STEERSMAN_WEBHOOK_PEERS, comma separated host:port: where the other replicas take deliveries; a name stands for all its addresses."""
+    cluster_name: str = ""
+    """STEERSMAN_CLUSTER_NAME: what tells this cluster from others that write to the same registry."""
     health_port: int = 8080
     """STEERSMAN_HEALTH_PORT: /healthz."""
     workers: int = 16
@@ -87,6 +96,12 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(f"STEERSMAN_{name} must be name=value pairs with commas between them")
         return tuple((key.strip(), value.strip()) for key, _, value in parts)
 
+    peers = tuple(part.strip() for part in text("WEBHOOK_PEERS").split(",") if part.strip())
+    if not all(re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", peer) for peer in peers):
+        raise ConfigError("STEERSMAN_WEBHOOK_PEERS must be host:port with commas between them")
+    cluster_name = text("CLUSTER_NAME")
+    if not re.fullmatch(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?", cluster_name):
+        raise ConfigError("STEERSMAN_CLUSTER_NAME must be at most 63 lower-case letters, digits and dashes")
     log_format = text("LOG_FORMAT", "json")
     if log_format not in ("json", "text"):
         raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
@@ -106,6 +121,10 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         log_format="json" if log_format == "json" else "text",
         log_level=level,
         metrics_port=number("METRICS_PORT", 9090, 1, 65535),
+        webhook_port=number("WEBHOOK_PORT", 0, 0, 65535),
+        webhook_secret_file=text("WEBHOOK_SECRET_FILE") or None,
+        webhook_peers=peers,
+        cluster_name=cluster_name,
         health_port=number("HEALTH_PORT", 8080, 1, 65535),
         workers=number("WORKERS", 16, 1, 256),
         max_rollouts=number("MAX_ROLLOUTS", 0, 0, 100_000),

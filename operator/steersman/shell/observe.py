@@ -26,6 +26,7 @@ from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
+from steersman.shell.write_back import WriteBackDesk
 
 
 class SnapshotBuilder:
@@ -42,9 +43,11 @@ class SnapshotBuilder:
         pods: PodInspector,
         slots: RolloutSlots,
         adopted: AdoptedRoutes,
+        write_back: WriteBackDesk,
         clock: Callable[[], float],
     ) -> None:
         """`clock` gives seconds since the epoch."""
+        self._write_back = write_back
         self._config = config
         self._store = store
         self._client = client
@@ -91,6 +94,8 @@ class SnapshotBuilder:
             obstacle=obstacle,
             trouble=trouble,
             answers={} if isinstance(source, Problem) else self._questions.answers(key, source),
+            written=self._write_back.written(key),
+            cluster=self._config.cluster_name,
             slot=self._slots.problem(key, now),
         )
 

@@ -13,7 +13,7 @@ from typing import Final
 from steersman.api.conditions import Reason
 from steersman.core.gates.facts import Missing, Needs, Unknown, VersionFacts
 from steersman.core.gates.golden import NONE, Exchange, Exchanges, SamplesError, parse_samples
-from steersman.core.gates.questions import Answer, Answers, FactsQuestion, GoldenQuestion, Question
+from steersman.core.gates.questions import Answer, Answers, FactsQuestion, GoldenQuestion, LineageQuestion, Question
 from steersman.ports import ModelRegistryClient, RegistryError, Replay, ReplayError
 from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.queue import Key
@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 15.0
 """Until golden requests that were not answered are sent again."""
+LINEAGE_AGAIN_SECONDS: Final = 600.0
+"""Until a version whose lineage could not be read is asked for again."""
+LINEAGES_AT_ONCE: Final = 2
+"""Lineages that are read at the same time, so that an operator that begins with many versions leaves its registry time for the rest."""
 MAX_SAMPLES_BYTES: Final = 1024 * 1024
 
 
@@ -43,6 +47,7 @@ class QuestionDesk:
         self._replay = replay
         self._enqueue = enqueue
         self._again = again
+        self._lineages = asyncio.Semaphore(LINEAGES_AT_ONCE)
         self._sources: dict[Key, RegistrySource] = {}
         self._tasks: dict[Key, dict[Question, asyncio.Task[None]]] = defaultdict(dict)
         self._answers: dict[Key, dict[Question, Answer]] = defaultdict(dict)
@@ -90,15 +95,19 @@ class QuestionDesk:
             if answer != before:
                 self._answers[key][question] = answer
                 self._enqueue(key)
-            if isinstance(question, GoldenQuestion) and not isinstance(answer, Unknown):
+            if _is_final(question, answer):
                 return
-            pause = source.interval if isinstance(question, FactsQuestion) else self._again
+            pauses = {FactsQuestion: source.interval, GoldenQuestion: self._again}
+            pause = pauses.get(type(question), LINEAGE_AGAIN_SECONDS)
             await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _ask(self, key: Key, source: RegistrySource, question: Question, before: Answer | None) -> Answer:
         try:
             if isinstance(question, FactsQuestion):
                 return await self._facts(source, question, before)
+            if isinstance(question, LineageQuestion):
+                async with self._lineages:
+                    return await self._read(source, question, Needs(run=True))
             return await self._golden(key, source, question)
         except RegistryError as error:
             if error.reason == Reason.REGISTRY_UNAUTHORIZED:
@@ -111,11 +120,16 @@ class QuestionDesk:
             return Unknown("it could not be asked in an unexpected way: see the operator's log")
 
     async def _facts(self, source: RegistrySource, question: FactsQuestion, before: Answer | None) -> Answer:
-        credentials = await self._secrets.read(source.namespace, source.secret_name)
         known = before if isinstance(before, VersionFacts) else None
         needs = question.needs if known is None else still_needed(question.needs, known)
-        read = await self._registry.facts(source.url, credentials, question.model, question.version, needs)
+        read = await self._read(source, question, needs)
         return read if known is None else _with_known(read, known, needs)
+
+    async def _read(
+        self, source: RegistrySource, question: FactsQuestion | LineageQuestion, needs: Needs
+    ) -> VersionFacts:
+        credentials = await self._secrets.read(source.namespace, source.secret_name)
+        return await self._registry.facts(source.url, credentials, question.model, question.version, needs)
 
     async def _golden(self, key: Key, source: RegistrySource, question: GoldenQuestion) -> Answer:
         credentials = await self._secrets.read(source.namespace, source.secret_name)
@@ -142,6 +156,13 @@ class QuestionDesk:
         except ReplayError as error:
             return Unknown(str(error))
         return Exchanges(tuple(exchanges))
+
+
+def _is_final(question: Question, answer: Answer) -> bool:
+    """Whether asking again would tell nothing new."""
+    if isinstance(question, FactsQuestion):
+        return False
+    return not isinstance(answer.run if isinstance(answer, VersionFacts) else answer, Unknown)
 
 
 def still_needed(needs: Needs, known: VersionFacts) -> Needs:

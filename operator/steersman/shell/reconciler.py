@@ -23,6 +23,7 @@ from steersman.shell.queue import Key
 from steersman.shell.registries import RegistryPoller
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
+from steersman.shell.write_back import WriteBackDesk
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Reconciler:
         pods: PodInspector,
         slots: RolloutSlots,
         adopted: AdoptedRoutes,
+        write_back: WriteBackDesk,
         events: EventSink,
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
@@ -71,6 +73,7 @@ class Reconciler:
         self._pods = pods
         self._slots = slots
         self._adopted = adopted
+        self._write_back = write_back
         self._events = events
         self._is_leader = is_leader
         self._on_planned = on_planned
@@ -99,6 +102,7 @@ class Reconciler:
             # Deleted since it was last seen: the watch will say so.
             return None
         self._desk.recorded(key, snapshot.results)
+        self._write_back.recorded(key, snapshot.written)
         self._on_planned(key, decided)
         for event in decided.events:
             self._events.record(manifest, event)
@@ -112,6 +116,7 @@ class Reconciler:
         await self._act(key, manifest, snapshot, decided)
         self._desk.submit(key, decided.queries)
         self._questions.submit(key, decided.questions)
+        self._write_back.submit(key, self._poller.source(key), decided.writes)
         looks = (
             decided.requeue_at,
             snapshot.now + OBSTACLE_SECONDS if obstacle is not None else None,
@@ -253,6 +258,7 @@ class Reconciler:
         self._pods.drop(key)
         self._slots.drop(key)
         self._adopted.drop(key)
+        self._write_back.drop(key)
         self._news.drop(key)
         self._taken.pop(key, None)
         self._on_planned(key, None)

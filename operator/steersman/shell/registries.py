@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from steersman.api.conditions import REGISTRY_TROUBLE, Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
@@ -40,6 +41,9 @@ def _server(source: RegistrySource) -> _Server:
     secret = (source.namespace, source.secret_name) if source.secret_name is not None else None
     return source.url, secret, source.interval
 
+
+WAKE_SECONDS: Final = 1.0
+"""Between two answers to one question, however often it is woken."""
 
 Question = tuple[RegistrySource, VersionSelector]
 Answer = RegistryAnswer | Problem
@@ -77,8 +81,14 @@ class RegistryPoller:
         self._aliases: dict[_Server, tuple[AliasWatch, asyncio.Task[None]]] = {}
         self._questions: Counter[_Server] = Counter()
         self._patience = patience
+        self._pauses: dict[Question, asyncio.Timeout] = {}
+        """What ends the pause of each question that pauses."""
+        self._again: set[Question] = set()
+        """Asked for while they were being asked, or too soon after."""
         self._begun: dict[Question, float] = {}
         """When each question was first asked, on the event loop's clock."""
+        self._asked_at: dict[Question, float] = {}
+        """When it was asked last."""
 
     def answer(self, key: Key, source: RegistrySource, selector: VersionSelector) -> Answer:
         """The latest answer; from now on the question is asked regularly, until the key asks another or is dropped."""
@@ -93,6 +103,25 @@ class RegistryPoller:
                 self._tasks[question] = asyncio.create_task(self._poll(question), name=f"poll {selector.model}")
         return self._answers.get(question, RESOLVING)
 
+    def wake(self, namespace: str, name: str, model: str) -> int:
+        """Ask a registry's questions about a model now, and not only when it is time; how many there are.
+
+        Whoever calls this often gets an answer each `WAKE_SECONDS`, the first at once.
+        """
+        now = asyncio.get_running_loop().time()
+        woken = [
+            question
+            for question in self._tasks
+            if (question[0].namespace, question[0].name, question[1].model) == (namespace, name, model)
+        ]
+        for question in woken:
+            pause = self._pauses.get(question)
+            if pause is None:
+                self._again.add(question)
+            elif not pause.expired():
+                pause.reschedule(max(now, self._asked_at.get(question, 0.0) + WAKE_SECONDS))
+        return len(woken)
+
     def worth_waiting(self, key: Key) -> float | None:
         """How many seconds more the first answer to the key's question is worth waiting for; None when it is there, or late."""
         question = self._asked.get(key)
@@ -100,6 +129,11 @@ class RegistryPoller:
             return None
         left = self._begun[question] + self._patience - asyncio.get_running_loop().time()
         return left if left > 0 else None
+
+    def source(self, key: Key) -> RegistrySource | None:
+        """The registry that the key asks, None when it asks none."""
+        question = self._asked.get(key)
+        return question[0] if question is not None else None
 
     def drop(self, key: Key) -> None:
         """The key asks no more."""
@@ -111,6 +145,8 @@ class RegistryPoller:
             del self._askers[question]
             self._answers.pop(question, None)
             del self._begun[question]
+            self._again.discard(question)
+            self._asked_at.pop(question, None)
             self._tasks.pop(question).cancel()
             self._leave(_server(question[0]))
 
@@ -135,9 +171,10 @@ class RegistryPoller:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _poll(self, question: Question) -> None:
-        source, selector = question
+        source, _ = question
         while True:
-            started = asyncio.get_running_loop().time()
+            started = self._asked_at[question] = asyncio.get_running_loop().time()
+            self._again.discard(question)
             try:
                 answer = await self._ask(question)
             except Exception:
@@ -153,13 +190,26 @@ class RegistryPoller:
                 self._answers[question] = answer
                 for key in self._askers.get(question, ()):
                     self._enqueue(key)
-            if selector.alias is not None and isinstance(answer, RegistryAnswer):
-                await self._watch(source).until_due((selector.model, selector.alias), answer.version)
-            elif selector.version is not None and isinstance(answer, RegistryAnswer):
-                # What a number names never changes; only the version can be deleted.
-                await asyncio.sleep(max(source.interval, CONFIRM_SECONDS) * random.uniform(0.9, 1.1))  # noqa: S311
-            else:
-                await asyncio.sleep(source.interval * random.uniform(0.9, 1.1))  # noqa: S311
+            latest = started + WAKE_SECONDS if question in self._again else None
+            try:
+                async with asyncio.timeout_at(latest) as pause:
+                    self._pauses[question] = pause
+                    await self._until_due(question, answer)
+            except TimeoutError:
+                # Woken.
+                continue
+            finally:
+                self._pauses.pop(question, None)
+
+    async def _until_due(self, question: Question, answer: Answer) -> None:
+        source, selector = question
+        if selector.alias is not None and isinstance(answer, RegistryAnswer):
+            await self._watch(source).until_due((selector.model, selector.alias), answer.version)
+        elif selector.version is not None and isinstance(answer, RegistryAnswer):
+            # What a number names never changes; only the version can be deleted.
+            await asyncio.sleep(max(source.interval, CONFIRM_SECONDS) * random.uniform(0.9, 1.1))  # noqa: S311
+        else:
+            await asyncio.sleep(source.interval * random.uniform(0.9, 1.1))  # noqa: S311
 
     def _watch(self, source: RegistrySource) -> AliasWatch:
         """The one watch of a registry's aliases, however many namespaces name the registry."""

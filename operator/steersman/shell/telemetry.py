@@ -81,6 +81,15 @@ class Telemetry:
         self.registry_polls = Counter(
             "steersman_registry_polls_total", "Questions to registries by result", ["result"], registry=self.registry
         )
+        self.webhook_deliveries = Counter(
+            "steersman_webhook_deliveries_total",
+            "Deliveries of registries' webhooks by result",
+            ["result"],
+            registry=self.registry,
+        )
+        self.registry_writes = Counter(
+            "steersman_registry_writes_total", "Writes to registries by result", ["result"], registry=self.registry
+        )
         self.api_requests = Counter(
             "steersman_kube_requests_total",
             "Requests to the API server",
@@ -139,6 +148,14 @@ class Telemetry:
         """A metric query was answered or failed."""
         self.queries.labels(result).inc()
         self.query_seconds.observe(seconds)
+
+    def delivered(self, result: str) -> None:
+        """A delivery of a webhook was answered."""
+        self.webhook_deliveries.labels(result).inc()
+
+    def wrote(self, result: str) -> None:
+        """A registry took a write or refused it."""
+        self.registry_writes.labels(result).inc()
 
     def polled(self, result: str, seconds: float) -> None:
         """A registry answered or failed."""

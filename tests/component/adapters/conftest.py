@@ -6,6 +6,7 @@ import http.server
 import json
 import sys
 import threading
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,16 +37,27 @@ class MLflow:
     def delete(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._send("DELETE", path, body)
 
-    def _send(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        return self._send("GET", f"{path}?{urllib.parse.urlencode(query)}", None)
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         request = urllib.request.Request(
             f"{self.url}/api/2.0/mlflow/{path}",
-            json.dumps(body).encode(),
+            json.dumps(body).encode() if body is not None else None,
             {"Content-Type": "application/json"},
             method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
+
+
+TO_LOOPBACK = {
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+}
+"""Webhooks may go to this machine, and a new one is heeded at once."""
 
 
 def _mlflow_command(directory: Path, port: int) -> list[str]:
@@ -66,7 +78,9 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
     """An open server with the models `fraud` (versions 1 to 3, aliases, tags) and one with quotes in its name."""
     directory, port = tmp_path_factory.mktemp("mlflow"), free_port()
     server = MLflow(f"http://127.0.0.1:{port}")
-    with running(_mlflow_command(directory, port), f"{server.url}/health", directory / "log", env=WITHOUT_JOBS):
+    with running(
+        _mlflow_command(directory, port), f"{server.url}/health", directory / "log", env=WITHOUT_JOBS | TO_LOOPBACK
+    ):
         _register(server)
         yield server
 

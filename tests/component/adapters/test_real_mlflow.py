@@ -104,3 +104,26 @@ async def test_basic_authentication(guarded_mlflow: MLflow, registry: MLflowRegi
     assert (await refused(registry, url, selector, wrong)).reason == Reason.REGISTRY_UNAUTHORIZED
     right = RegistryCredentials(username="admin", password=ADMIN_PASSWORD)
     assert (await refused(registry, url, selector, right)).reason == Reason.MODEL_NOT_FOUND
+
+
+async def test_tags_and_aliases_are_written(mlflow: MLflow, registry: MLflowRegistry) -> None:
+    key = "steersman.dev/eu/risk/fraud/evidence"
+    for value in ("first", 'odd: it\'s "x" ✓\nline'):
+        await registry.set_tag(mlflow.url, None, ("it's", "1"), key, value)
+    tagged = VersionSelector("it's", tags=((key, 'odd: it\'s "x" ✓\nline'),))
+    assert (await registry.resolve(mlflow.url, None, tagged)).version == "1"
+    for _ in range(2):
+        await registry.set_alias(mlflow.url, None, ("it's", "1"), "production")
+    selector = VersionSelector("it's", alias="production")
+    assert (await registry.resolve(mlflow.url, None, selector)).version == "1"
+    for call in (
+        registry.set_tag(mlflow.url, None, ("fraud", "99"), key, "x"),
+        registry.set_alias(mlflow.url, None, ("fraud", "99"), "production"),
+        registry.set_tag(mlflow.url, None, ("gone", "1"), key, "x"),
+    ):
+        with pytest.raises(RegistryError) as caught:
+            await call
+        assert caught.value.reason == Reason.VERSION_NOT_FOUND
+    with pytest.raises(RegistryError, match="reserved") as caught:
+        await registry.set_alias(mlflow.url, None, ("it's", "1"), "latest")
+    assert caught.value.reason == Reason.REGISTRY_ERROR

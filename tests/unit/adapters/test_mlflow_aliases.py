@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from steersman.adapters.registries.mlflow import MODELS_PAGE_SIZE, MLflowRegistry
+from steersman.adapters.registries.mlflow import MLflowRegistry
+from steersman.adapters.registries.mlflow_versions import MODELS_PAGE_SIZE
 from steersman.api.conditions import Reason
 from steersman.ports import RegistryCredentials, RegistryError
 

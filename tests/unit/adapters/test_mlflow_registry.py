@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from steersman.adapters.registries.mlflow import MAX_PAGES, MLflowRegistry
+from steersman.adapters.registries.mlflow import MLflowRegistry
+from steersman.adapters.registries.mlflow_versions import MAX_PAGES
 from steersman.api.conditions import Reason
 from steersman.ports import ModelRegistryClient, ModelVersion, RegistryCredentials, RegistryError, VersionSelector
 

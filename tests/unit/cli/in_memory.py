@@ -24,6 +24,7 @@ class InMemoryClient:
         self.failure: Exception | None = None
         """Raised by every call."""
         self.events_failure: Exception | None = None
+        self.registries: dict[str, Manifest] = {}
         self.closed = False
         self.annotated: list[Mapping[str, str | None]] = []
         self._watchers: list[asyncio.Queue[tuple[str, Manifest]]] = []
@@ -54,6 +55,11 @@ class InMemoryClient:
         while True:
             yield await queue.get()
             self._fail()
+
+    async def registry(self, name: str) -> Manifest:
+        if name not in self.registries:
+            raise NotFound(f"no ModelRegistry {name!r} in namespace {self.namespace!r}")
+        return self.registries[name]
 
     async def annotate(self, name: str, annotations: Mapping[str, str | None]) -> Manifest:
         manifest = await self.get(name)

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from steersman.adapters.traffic import provider_for
 from steersman.api.conditions import ConditionType, Reason
 from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.status import Outcome
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
 from steersman.core.plan import plan
@@ -114,6 +115,7 @@ class Rollouts(RuleBasedStateMachine):
         window: int,
         gated: int,
         drift: bool,
+        told: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -124,6 +126,8 @@ class Rollouts(RuleBasedStateMachine):
             rollbackWindow={"revisions": window},
             gates=GATES[:gated],
         )
+        if told:
+            spec["model"] = spec["model"] | {"writeBack": {"tags": True, "promotedAlias": "production"}}
         more = {"watch": {"duration": "60s"}} if watched else {}
         self.world.change_spec(spec | more | ({"drift": DRIFT} if drift else {}))
 
@@ -189,8 +193,9 @@ class Rollouts(RuleBasedStateMachine):
         if self.world.status.gates is not None:
             event(f"gates {self.world.status.gates.phase}")
 
-    def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, seconds: int) -> None:
+    def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, registry: bool, seconds: int) -> None:
         world = self.world
+        world.registry_writable = registry
         world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
         self._pass_time(seconds)
         world.pods_start = world.gateway_works = world.prometheus_works = True
@@ -282,7 +287,9 @@ class Rollouts(RuleBasedStateMachine):
         world.failing = {}
         world.shifted, world.rows_per_window, world.detector_fired = 0.0, 3000.0, 0.0
         world.answer = RegistryAnswer("3")
-        world.change_spec(gateway_spec(drift=DRIFT))
+        model = {"name": "fraud", "alias": "champion", "writeBack": {"tags": True, "promotedAlias": "production"}}
+        world.registry_writable = True
+        world.change_spec(gateway_spec(model=model, drift=DRIFT))
         world.act("resume")
         world.run(40, step=10)
         world.act("retry")
@@ -299,6 +306,23 @@ class Rollouts(RuleBasedStateMachine):
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
         assert world.condition("DataDrift") == world.condition("ConceptDrift") == ("False", "NoDrift")
         assert world.promises.broken == []
+        self._the_registry_says_what_came_of_it()
+
+    def _the_registry_says_what_came_of_it(self) -> None:
+        world = self.world
+        assert world.aliases["production"] == "3"
+        status = world.status.write_back
+        assert status is not None
+        # What gates refused while nothing was to be told has left no trace of the registry that it was of.
+        told = [e for e in world.status.history if e.revision in status.revisions or e.outcome != Outcome.REFUSED]
+        for version in {entry.version for entry in told}:
+            latest = next(entry for entry in told if entry.version == version)
+            outcome = "Regressed" if latest.regressed and latest.outcome == Outcome.PROMOTED else latest.outcome
+            assert world.tags[version]["steersman.dev/eu/risk/fraud/outcome"] == outcome
+        assert status.pending == 0
+        count = len(world.written)
+        world.run(200, step=50)
+        assert len(world.written) == count, "then it is quiet"
 
 
 def _happening(name: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
@@ -332,6 +356,7 @@ HAPPENINGS = st.one_of(
         window=st.integers(0, 2),
         gated=st.sampled_from([0, 0, 1, 2, 3]),
         drift=st.booleans(),
+        told=st.booleans(),
     ),
     _happening(
         "the_registry_knows",
@@ -348,6 +373,7 @@ HAPPENINGS = st.one_of(
         pods=st.booleans(),
         gateway=st.booleans(),
         prometheus=st.booleans(),
+        registry=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
     ),
     _happening(

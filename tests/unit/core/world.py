@@ -24,10 +24,11 @@ from steersman.api.strategy import Canary, Strategy
 from steersman.core.analysis.model import MetricQuery, Part, QueryResult, Sample
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
-from steersman.core.gates.questions import Answer, FactsQuestion, Question
+from steersman.core.gates.questions import Answer, FactsQuestion, LineageQuestion, Question
 from steersman.core.plan import plan
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, EventIntent, Plan, Problem, RegistryAnswer, Snapshot
+from steersman.core.writes import RegistryWrite, TagWrite
 from unit.core.promises import Promises, backends
 
 RUNTIME = ServingRuntimeSpec(
@@ -133,6 +134,15 @@ class World:
         self._uids = itertools.count(100)
         self._answered: list[QueryResult] = []
         self._told: dict[Question, Answer] = {}
+        self.registry_writable = True
+        """Whether the registry takes writes."""
+        self.tags: dict[str, dict[str, str]] = {}
+        """Of versions, as they were written to the registry."""
+        self.aliases: dict[str, str] = {}
+        self.written: list[RegistryWrite] = []
+        """Everything that was written, in order."""
+        self._writes: tuple[RegistryWrite, ...] = ()
+        self._results: dict[RegistryWrite, str | None] = {}
 
     # ---- what a test reads
     @property
@@ -200,6 +210,8 @@ class World:
             children=Children(_copy(list(self.children.values()))),
             results=tuple(self._answered),
             answers=dict(self._told),
+            written=dict(self._results),
+            cluster="eu",
             slot=self.slot,
             trouble=self.trouble,
         )
@@ -222,6 +234,7 @@ class World:
                 return decided
             self.manifest["status"] = decided.status.to_wire()
             self._answered = []
+        self._results = {}
         self.events += decided.events
         for wanted in decided.apply:
             if crashed():
@@ -238,6 +251,7 @@ class World:
             self.manifest["metadata"]["annotations"].pop(ANNOTATION_ACTION, None)
         self.pending = list(decided.queries)
         self.questions = decided.questions
+        self._writes = decided.writes
         return decided
 
     def _apply(self, wanted: dict[str, Any]) -> None:
@@ -277,9 +291,21 @@ class World:
         self._answered = [found for query in self.pending if (found := self._answer(query)) is not None]
         self.pending = []
         self._told = {question: self._told_of(question) for question in self.questions}
+        self._results |= {write: self._write(write) for write in self._writes}
+        self._writes = ()
+
+    def _write(self, write: RegistryWrite) -> str | None:
+        if not self.registry_writable:
+            return "the registry is read-only"
+        self.written.append(write)
+        if isinstance(write, TagWrite):
+            self.tags.setdefault(write.version, {}).update(write.tags)
+        else:
+            self.aliases[write.alias] = write.version
+        return None
 
     def _told_of(self, question: Question) -> Answer:
-        if isinstance(question, FactsQuestion):
+        if isinstance(question, FactsQuestion | LineageQuestion):
             return self.facts.get(question.version) or VersionFacts(question.model, question.version)
         return self.golden.get(question.version) or Exchanges((Exchange({"predictions": [1]}, {"predictions": [1]}),))
 
@@ -342,10 +368,12 @@ class World:
                     {key: _copy(child) for key, child in self.children.items()},
                     list(self._answered),
                     dict(self._told),
+                    dict(self._results),
                 )
                 self.reconcile()
                 self.settle()
-                if before == (self.manifest.get("status"), self.children, self._answered, self._told):
+                now = (self.manifest.get("status"), self.children, self._answered, self._told, self._results)
+                if before == now:
                     break
             self.now = min(end, self.now + step)
 

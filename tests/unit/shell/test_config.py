@@ -25,6 +25,10 @@ def test_every_variable_is_read() -> None:
             "STEERSMAN_LOG_FORMAT": "text",
             "STEERSMAN_LOG_LEVEL": "debug",
             "STEERSMAN_METRICS_PORT": "1234",
+            "STEERSMAN_WEBHOOK_PORT": "9443",
+            "STEERSMAN_WEBHOOK_SECRET_FILE": "/etc/webhook",
+            "STEERSMAN_WEBHOOK_PEERS": "a.b:1, c:2,",
+            "STEERSMAN_CLUSTER_NAME": "eu-1",
             "STEERSMAN_MAX_ROLLOUTS": "20",
             "STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE": "2",
         }
@@ -33,6 +37,8 @@ def test_every_variable_is_read() -> None:
     assert config.default_registry_url == "http://mlflow:5000"
     assert config.prometheus_credentials == "/etc/prometheus"
     assert config.prometheus_headers == (("X-Scope-OrgID", "a=b"), ("THANOS-TENANT", "c"))
+    assert (config.webhook_port, config.webhook_secret_file) == (9443, "/etc/webhook")
+    assert (config.webhook_peers, config.cluster_name) == (("a.b:1", "c:2"), "eu-1")
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 2)
     assert (config.log_format, config.log_level, config.metrics_port) == ("text", "DEBUG", 1234)
 
@@ -48,6 +54,10 @@ def test_every_variable_is_read() -> None:
         ("STEERSMAN_LOG_FORMAT", "xml"),
         ("STEERSMAN_LOG_LEVEL", "LOUD"),
         ("STEERSMAN_PROMETHEUS_URL", "prometheus:9090"),
+        ("STEERSMAN_WEBHOOK_PORT", "https"),
+        ("STEERSMAN_WEBHOOK_PEERS", "replicas"),
+        ("STEERSMAN_WEBHOOK_PEERS", "http://replicas:1"),
+        ("STEERSMAN_CLUSTER_NAME", "EU/1"),
     ],
 )
 def test_wrong_values_name_their_variable(name: str, value: str) -> None:

@@ -25,6 +25,7 @@ from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
+from steersman.shell.write_back import WriteBackDesk
 from unit.core.world import RUNTIME, gateway_spec
 from unit.shell.memory_cluster import MemoryCluster
 
@@ -34,6 +35,17 @@ KEY = ("risk", "fraud")
 class Registry:
     async def resolve(self, url: str, credentials: object, selector: Any) -> ModelVersion:
         return ModelVersion(selector.model, "1")
+
+
+class Writer:
+    def __init__(self) -> None:
+        self.aliases: dict[tuple[str, str], str] = {}
+
+    async def set_tag(self, url: str, credentials: object, version: tuple[str, str], key: str, value: str) -> None:
+        raise AssertionError("no tags were asked for")
+
+    async def set_alias(self, url: str, credentials: object, version: tuple[str, str], alias: str) -> None:
+        self.aliases[url, alias] = version[1]
 
 
 class Metrics:
@@ -64,6 +76,10 @@ class Bench:
         pods = PodInspector(self.cluster, self.store)
         slots = RolloutSlots(self.store, self.woken.append, config.max_rollouts, config.max_rollouts_per_namespace)
         self.adopted = AdoptedRoutes(self.cluster, self.woken.append)
+        self.registry_writes = Writer()
+        self.write_back = WriteBackDesk(
+            self.registry_writes, RegistrySecrets(self.cluster), self.woken.append, lambda: self.leader
+        )
         builder = SnapshotBuilder(
             config,
             self.store,
@@ -74,6 +90,7 @@ class Bench:
             pods,
             slots,
             self.adopted,
+            self.write_back,
             lambda: self.clock,
         )
         self.reconciler = Reconciler(
@@ -86,6 +103,7 @@ class Bench:
             pods,
             slots,
             self.adopted,
+            self.write_back,
             self,
             lambda: self.leader,
             lambda key, plan: None,

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 import base64
 
+import pytest
+
 from steersman.api.conditions import Reason
 from steersman.core.snapshot import Problem, RegistryAnswer
 from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
+from steersman.shell import registries
 from steersman.shell.credentials import RegistrySecrets
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from unit.shell.memory_cluster import MemoryCluster
@@ -19,14 +22,17 @@ class Registry:
         self.asked: list[tuple[str, RegistryCredentials | None, VersionSelector]] = []
         self.version = "1"
         self.error: Exception | None = None
+        self.delay = 0.0
 
     async def resolve(
         self, url: str, credentials: RegistryCredentials | None, selector: VersionSelector
     ) -> ModelVersion:
         self.asked.append((url, credentials, selector))
+        version = self.version
+        await asyncio.sleep(self.delay)
         if self.error is not None:
             raise self.error
-        return ModelVersion(selector.model, self.version)
+        return ModelVersion(selector.model, version)
 
 
 class Bench:
@@ -117,4 +123,50 @@ async def test_a_bug_in_a_client_does_not_end_the_polling() -> None:
     bench.registry.error = None
     await asyncio.sleep(0.04)
     assert bench.poller.answer(("ns", "a"), source, SELECTOR) == RegistryAnswer("1")
+    await bench.poller.close()
+
+
+async def test_a_wake_up_asks_long_before_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "WAKE_SECONDS", 0.0)
+    bench, source = Bench(), RegistrySource("risk", "mlflow", "http://mlflow", interval=3600.0)
+    selectors = [SELECTOR, VersionSelector("fraud", tags=(("stage", "ok"),)), VersionSelector("fraud", version="1")]
+    for number, selector in enumerate([*selectors, VersionSelector("other", alias="champion")]):
+        bench.poller.answer(("risk", f"m{number}"), source, selector)
+    await asyncio.sleep(0.01)
+    assert len(bench.registry.asked) == 4
+    bench.registry.version = "2"
+    assert bench.poller.wake("risk", "mlflow", "fraud") == 3
+    await asyncio.sleep(0.01)
+    assert [selector.model for _, _, selector in bench.registry.asked[4:]] == ["fraud"] * 3
+    assert bench.poller.answer(("risk", "m0"), source, SELECTOR) == RegistryAnswer("2")
+    assert bench.poller.wake("risk", "other", "fraud") == 0, "another registry"
+    assert bench.poller.wake("other", "mlflow", "fraud") == 0, "another namespace"
+    await bench.poller.close()
+
+
+async def test_many_wake_ups_are_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "WAKE_SECONDS", 0.1)
+    bench, source = Bench(), RegistrySource("risk", "mlflow", "http://mlflow", interval=3600.0)
+    bench.poller.answer(("risk", "a"), source, SELECTOR)
+    for _ in range(100):
+        bench.poller.wake("risk", "mlflow", "fraud")
+        await asyncio.sleep(0.0025)
+    await asyncio.sleep(0.15)
+    assert 3 <= len(bench.registry.asked) <= 6
+    count = len(bench.registry.asked)
+    await asyncio.sleep(0.2)
+    assert len(bench.registry.asked) == count, "and then it is quiet"
+    await bench.poller.close()
+
+
+async def test_a_wake_up_while_the_registry_is_asked_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "WAKE_SECONDS", 0.0)
+    bench, source = Bench(), RegistrySource("risk", "mlflow", "http://mlflow", interval=3600.0)
+    bench.registry.delay = 0.05
+    bench.poller.answer(("risk", "a"), source, SELECTOR)
+    await asyncio.sleep(0.02)
+    # The answer on its way is of before the delivery.
+    bench.poller.wake("risk", "mlflow", "fraud")
+    await asyncio.sleep(0.15)
+    assert len(bench.registry.asked) == 2
     await bench.poller.close()

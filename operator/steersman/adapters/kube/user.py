@@ -107,6 +107,10 @@ class UserClient:
         with self._explained(name):
             return await self._client.merge_patch(API_VERSION, KIND, self.namespace, name, patch, FIELD_MANAGER)
 
+    async def registry(self, name: str) -> Manifest:
+        """A ModelRegistry of the namespace."""
+        return await self._client.get(API_VERSION, "ModelRegistry", self.namespace, name)
+
     async def events(self, name: str) -> Manifests:
         """The core/v1 events of a ModelDeployment, oldest first."""
         fields = {"involvedObject.kind": KIND, "involvedObject.name": name}

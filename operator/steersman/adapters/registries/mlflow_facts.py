@@ -1,4 +1,4 @@
-"""What MLflow knows of a model version, for gates: its run, its logged model (MLflow 3), and small files of its artifact.
+"""What MLflow knows of a model version, for gates and lineage: its run, its logged model (MLflow 3), and small files of its artifact.
 
 Each part is there, missing, or unknown with the reason, so that one trouble spoils only the gates that need that part.
 """
@@ -15,7 +15,7 @@ import aiohttp
 import yaml
 
 from steersman.adapters.http import TooLarge, one_line, read_bounded
-from steersman.core.gates.facts import Missing, ModelFile, Needs, RunFacts, Unknown, VersionFacts
+from steersman.core.gates.facts import Dataset, Missing, ModelFile, Needs, RunFacts, Unknown, VersionFacts
 from steersman.core.gates.signature import Signature, SignatureError, parse_signature
 from steersman.ports import RegistryError
 
@@ -28,6 +28,7 @@ HASH_SECONDS: Final = 120.0
 MAX_LINES: Final = 2000
 """Lines of requirements.txt."""
 MAX_FLAVORS: Final = 50
+MAX_DATASETS: Final = 50
 
 T = TypeVar("T")
 Read = Callable[[aiohttp.ClientResponse], Awaitable[T]]
@@ -69,6 +70,8 @@ class FactsReader:
             version=str(entry["version"]),
             created_at=_seconds(entry.get("creation_timestamp")),
             tags=_pairs(entry.get("tags")),
+            run_id=one_line(entry.get("run_id") or "", 100),
+            source=one_line(entry.get("source") or "", 500),
             digests={path: await _known(self._digest(path)) for path in sorted(needs.digests)},
             **facts,
         )
@@ -86,7 +89,17 @@ class FactsReader:
         # a step, after the training, has those of the training's first step.
         metrics = metrics | own if _is_checkpoint(run, model_id) else own | metrics
         params = _pairs(of_run.get("params")) | _pairs(of_model.get("params"))
-        return RunFacts(metrics, params, _pairs(of_run.get("tags")))
+        info = _part(run, "run", "info")
+        return RunFacts(
+            metrics,
+            params,
+            _pairs(of_run.get("tags")),
+            datasets=_datasets(_part(run, "run", "inputs").get("dataset_inputs")),
+            name=one_line(info.get("run_name") or "", 200),
+            user=one_line(info.get("user_id") or "", 200),
+            started_at=_seconds(info.get("start_time")),
+            ended_at=_seconds(info.get("end_time")),
+        )
 
     async def _model_file(self) -> dict[str, Any] | Missing | Unknown:
         return await self._yaml("MLmodel")
@@ -197,6 +210,16 @@ def _entries(listed: Any) -> list[dict[str, Any]]:
 
 def _pairs(listed: Any) -> dict[str, str]:
     return {str(each.get("key")): str(each.get("value", "")) for each in _entries(listed)}
+
+
+def _datasets(listed: Any) -> tuple[Dataset, ...]:
+    found = []
+    for each in _entries(listed)[:MAX_DATASETS]:
+        dataset = _part(each, "dataset")
+        text = {key: one_line(dataset.get(key) or "", 500) for key in ("name", "digest", "source_type", "source")}
+        context = _pairs(each.get("tags")).get("mlflow.data.context", "")
+        found.append(Dataset(**text, context=one_line(context, 100)))
+    return tuple(found)
 
 
 def _metrics(listed: Any) -> dict[str, float]:

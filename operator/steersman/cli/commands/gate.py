@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from steersman.adapters.registries.mlflow import MLflowRegistry
-from steersman.api.conditions import Reason
 from steersman.api.gate_status import GatePhase, GateResult
 from steersman.api.gates import Gate
 from steersman.api.modeldeployment import ModelSource
@@ -20,6 +18,7 @@ from steersman.cli.choices import Format
 from steersman.cli.errors import UserError
 from steersman.cli.files import Manifest, deployment, name_of, read_manifests, spec_of
 from steersman.cli.output import print_data, print_view
+from steersman.cli.registry_access import credentials_of_environment, hint
 from steersman.core.gates import Missing, Unknown, VersionFacts, judge, needs_of
 from steersman.core.gates.facts import compared
 from steersman.ports import ModelRegistryClient, RegistryCredentials, RegistryError, VersionSelector
@@ -29,7 +28,6 @@ FAILED: Final = 1
 NOT_JUDGED: Final = 2
 """Exit code when none fails and something could not be judged: a manifest, a registry, a gate."""
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
-_USER, _PASSWORD, _TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ async def _judge(asked: Asked) -> Judged:
             f"{name}: spec.gates is empty: there is nothing to judge", "see what there is: docs/reference/gates.md"
         )
     url = _registry_url(asked, model, manifests)
-    credentials = _credentials()
+    credentials = credentials_of_environment()
     registry = MLflowRegistry(timeout=30.0)
     try:
         selector = _selector(model.name, asked.version) if asked.version else _meant(model)
@@ -128,12 +126,6 @@ def _registry_url(asked: Asked, model: ModelSource, manifests: Sequence[Manifest
     raise UserError(f"there is no ModelRegistry {model.registry!r} in the files", hint)
 
 
-def _credentials() -> RegistryCredentials | None:
-    """As MLflow's own client takes them from the environment."""
-    given = RegistryCredentials(os.environ.get(_USER), os.environ.get(_PASSWORD), os.environ.get(_TOKEN))
-    return given if given.token or (given.username and given.password) else None
-
-
 def _meant(model: ModelSource) -> VersionSelector:
     tags = tuple(sorted((model.tags or {}).items()))
     return VersionSelector(model.name, version=model.version, alias=model.alias, tags=tags)
@@ -152,15 +144,7 @@ async def _resolved(
     try:
         return (await registry.resolve(url, credentials, selector)).version
     except RegistryError as error:
-        raise UserError(str(error), _hint(error)) from error
-
-
-def _hint(error: RegistryError) -> str:
-    hints = {
-        Reason.REGISTRY_UNAUTHORIZED: f"set {_USER} and {_PASSWORD}, or {_TOKEN}, in the environment",
-        Reason.REGISTRY_UNREACHABLE: "see that this machine reaches it; another address: --registry-url",
-    }
-    return hints.get(error.reason, "")
+        raise UserError(str(error), hint(error)) from error
 
 
 async def _facts(

@@ -27,6 +27,7 @@ _ADVICE: dict[Reason, str] = {
     Reason.VERSION_NOT_FOUND: "correct spec.model.version: the registry has no such version of {model}",
     Reason.ALIAS_NOT_FOUND: "set the alias in the registry, or correct spec.model.alias",
     Reason.NO_MATCHING_VERSION: "tag a version of {model} in the registry, or correct spec.model.tags",
+    Reason.WRITE_BACK_FAILED: "allow the registry's user to edit the model {model}; it is tried again by itself",
     Reason.ROLLOUT_LIMIT_REACHED: "wait: it begins by itself when another rollout ends (or raise maxRollouts in the operator's Helm values)",
     Reason.UNSCHEDULABLE: "make room for the pods or ask for less in spec.runtime.resources: kubectl describe pods -n {namespace} -l {candidate}",
     Reason.QUOTA_EXCEEDED: "raise the namespace's quota, or ask for fewer or smaller pods: kubectl describe resourcequota -n {namespace}",

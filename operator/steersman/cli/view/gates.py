@@ -47,6 +47,14 @@ def gates_table(results: Sequence[GateResult]) -> Table:
     return table
 
 
+def gate_line(result: GateResult) -> Text:
+    """One gate in a line."""
+    marker, style = _STYLES[result.phase]
+    found = f", found {result.found}" if result.found else ""
+    why = f" ({result.message})" if result.message else ""
+    return Text.assemble((f"{marker} ", style), clean(f"{result.name}: expected {result.expected or '-'}{found}{why}"))
+
+
 def _sum(results: Sequence[GateResult]) -> str:
     """`5 gates: 3 pass, 1 fails, 1 could not be judged`."""
     counts = [sum(result.phase is phase for result in results) for phase in GatePhase]

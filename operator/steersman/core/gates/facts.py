@@ -27,6 +27,20 @@ NOT_READ = Unknown("it was not read")
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """A dataset that a run was given, as mlflow.log_input says it."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    """E.g. `local`, `s3`, `hugging_face`, or `dvc` of a source of one's own."""
+    source: str = ""
+    """Where it is, as JSON or text."""
+    context: str = ""
+    """What it was for, e.g. `training`."""
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """The run that made a version."""
 
@@ -34,6 +48,13 @@ class RunFacts:
     """The latest value of each, by the run or else by the model itself; of a checkpoint by itself or else by the run."""
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    datasets: tuple[Dataset, ...] = ()
+    name: str = ""
+    user: str = ""
+    """Who ran it, as MLflow was told."""
+    started_at: float | None = None
+    """Seconds since the epoch, as the next."""
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,9 @@ class VersionFacts:
     """Seconds since the epoch."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of the version itself."""
+    run_id: str = ""
+    source: str = ""
+    """Where the version's artifact is, as it was registered."""
     run: RunFacts | Missing | Unknown = NOT_READ
     model_file: ModelFile | Missing | Unknown = NOT_READ
     python_version: str | Missing | Unknown = NOT_READ

@@ -37,6 +37,16 @@ class GoldenQuestion:
     """A further attempt is another question."""
 
 
-Question = FactsQuestion | GoldenQuestion
+@dataclass(frozen=True)
+class LineageQuestion:
+    """Where does a version come from? Asked once; everything else comes first."""
+
+    model: str
+    version: str
+    since: float
+    """What is known from before this moment, in seconds since the epoch, is too old; 0 for no such moment."""
+
+
+Question = FactsQuestion | GoldenQuestion | LineageQuestion
 Answer = VersionFacts | Exchanges | Missing | Unknown
 Answers = Mapping[Question, Answer]
