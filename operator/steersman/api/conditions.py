@@ -48,6 +48,7 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     UNSUPPORTED = "UnsupportedByProvider"
     APPLY_FAILED = "ApplyFailed"
+    NOTIFICATION_FAILED = "NotificationFailed"
     # ModelResolved
     RESOLVED = "Resolved"
     RESOLVING = "Resolving"

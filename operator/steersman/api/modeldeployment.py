@@ -12,6 +12,7 @@ from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, 
 from steersman.api.duration import Duration, Interval
 from steersman.api.gates import Gates
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
+from steersman.api.notifications import Notifications
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.steps import StageAnalysis
@@ -165,6 +166,8 @@ class ModelDeploymentSpec(ApiModel):
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""
     rollback_window: RollbackWindow = RollbackWindow(revisions=0)
     watch: Watch | None = None
+    notifications: Notifications = []
+    """Who is told of what happens, beside those whom the operator tells of every ModelDeployment."""
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 

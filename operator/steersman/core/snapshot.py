@@ -83,6 +83,10 @@ class Snapshot:
     """Why the candidate's pods do not become available, as its pods tell."""
     slot: Problem | None = None
     """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
+    told: frozenset[Reason] = frozenset()
+    """Reasons of events that the operator tells somebody of, whatever the spec says."""
+    sent: frozenset[str] = frozenset()
+    """Ids of notifications in the status that were sent, or given up."""
 
 
 @dataclass(frozen=True)
@@ -146,4 +150,6 @@ def _decided(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         for field in ("stable", "candidate")
         if (revision := getattr(status, field)) is not None
     }
-    return status.model_copy(update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], **seen})
+    return status.model_copy(
+        update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], "notifications": [], **seen}
+    )

@@ -29,6 +29,7 @@ from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
+from steersman.adapters.notify.targets import AppriseSender
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.core.snapshot import EventIntent, Problem
@@ -42,6 +43,8 @@ from steersman.shell.late_kinds import LateKinds
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.metric_sources import MetricSources
 from steersman.shell.news import News
+from steersman.shell.notification_targets import TargetAddress
+from steersman.shell.notifier import Notifier
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key, WorkQueue
@@ -133,11 +136,22 @@ class Operator:
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
         self._desk = MeasurementDesk(self._queries, self._queue.add, telemetry.queried)
         self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
+        events = KubernetesEvents(self._recorder)
+        self._notifier = Notifier(
+            AppriseSender(config.notification_schemas),
+            TargetAddress(client, config.notifications.directory),
+            config.notifications,
+            self._queue.add,
+            events.record,
+            self._may_write,
+            time.time,
+            lambda outcome: telemetry.notifications.labels(outcome).inc(),
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
         builder = SnapshotBuilder(
-            config, self._store, client, self._poller, self._desk, pods, slots, self._adopted, time.time
+            config, self._store, client, self._poller, self._desk, pods, slots, self._adopted, time.time, self._notifier
         )
         self._reconciler = Reconciler(
             client,
@@ -148,10 +162,11 @@ class Operator:
             pods,
             slots,
             self._adopted,
-            KubernetesEvents(self._recorder),
+            events,
             self._may_write,
             telemetry.planned,
             News(),
+            self._notifier,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -212,6 +227,7 @@ class Operator:
         await self._poller.close()
         self._jobs.ending()
         await self._desk.close()
+        await self._notifier.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS, NEVER
+from steersman.shell.notification_targets import SharedTargets, parse_targets
 
 
 class ConfigError(ValueError):
@@ -50,6 +54,12 @@ class Config:
     """STEERSMAN_MAX_ROLLOUTS: rollouts that may be under way at the same time; 0 is no limit."""
     max_rollouts_per_namespace: int = 0
     """STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE: the same for each namespace."""
+    notifications: SharedTargets = field(default_factory=SharedTargets)
+    """STEERSMAN_NOTIFICATIONS: a JSON list of SharedNotification, who is told of every ModelDeployment;
+    STEERSMAN_NOTIFICATIONS_DIRECTORY: a file with an apprise URL for each of their keys;
+    STEERSMAN_CLUSTER_NAME: what their texts call this cluster."""
+    notification_schemas: tuple[str, ...] = DEFAULT_SCHEMAS
+    """STEERSMAN_NOTIFICATION_SCHEMAS, comma separated: apprise's schemas that notifications may go to; `none` for none at all."""
 
     @property
     def cluster_wide(self) -> bool:
@@ -87,6 +97,25 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(f"STEERSMAN_{name} must be name=value pairs with commas between them")
         return tuple((key.strip(), value.strip()) for key, _, value in parts)
 
+    def targets() -> SharedTargets:
+        directory = text("NOTIFICATIONS_DIRECTORY")
+        try:
+            found = parse_targets(text("NOTIFICATIONS", "[]"))
+        except ValueError as error:
+            raise ConfigError(f"STEERSMAN_NOTIFICATIONS cannot be used: {error}") from None
+        if found and not directory:
+            raise ConfigError("STEERSMAN_NOTIFICATIONS needs STEERSMAN_NOTIFICATIONS_DIRECTORY")
+        return SharedTargets(found, Path(directory) if directory else None, text("CLUSTER_NAME"))
+
+    def schemas() -> tuple[str, ...]:
+        value = text("NOTIFICATION_SCHEMAS")
+        if value == "none":
+            return ()
+        found = tuple(part.strip() for part in value.split(",") if part.strip())
+        if never := sorted(NEVER.intersection(found)):
+            raise ConfigError(f"STEERSMAN_NOTIFICATION_SCHEMAS must not have {never[0]}: no setting allows it")
+        return found or DEFAULT_SCHEMAS
+
     log_format = text("LOG_FORMAT", "json")
     if log_format not in ("json", "text"):
         raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
@@ -110,4 +139,6 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         workers=number("WORKERS", 16, 1, 256),
         max_rollouts=number("MAX_ROLLOUTS", 0, 0, 100_000),
         max_rollouts_per_namespace=number("MAX_ROLLOUTS_PER_NAMESPACE", 0, 0, 100_000),
+        notifications=targets(),
+        notification_schemas=schemas(),
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from steersman.api.conditions import Reason
+from steersman.api.notifications import NOTABLE
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
@@ -70,6 +71,7 @@ class Rollouts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.world.told = frozenset(NOTABLE)
         self.world.run(30)
 
     # One rule for everything: hypothesis leaves whole rules out of most examples (swarm testing), and what is
@@ -143,8 +145,9 @@ class Rollouts(RuleBasedStateMachine):
     def bad_weather(self, pods: bool, gateway: bool, prometheus: bool, seconds: int) -> None:
         world = self.world
         world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
+        world.delivers = gateway
         self._pass_time(seconds)
-        world.pods_start = world.gateway_works = world.prometheus_works = True
+        world.pods_start = world.gateway_works = world.prometheus_works = world.delivers = True
 
     def the_cluster_is_full(self, full: bool, stuck: bool) -> None:
         self.world.slot = Problem(Reason.ROLLOUT_LIMIT_REACHED, "limit 1") if full else None

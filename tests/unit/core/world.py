@@ -90,6 +90,11 @@ class World:
         self.weights_seen: list[tuple[int, ...]] = []
         self.slot: Problem | None = None
         self.trouble: Problem | None = None
+        self.told: frozenset[Reason] = frozenset()
+        """Reasons of events that the operator's own targets hear of."""
+        self.sent: frozenset[str] = frozenset()
+        self.delivers = True
+        """Whether notifications are delivered."""
         self.images_come: bool | None = None
         """Whether images get onto all nodes; None leaves the pulls as they are."""
         self.pods_start = True
@@ -181,6 +186,8 @@ class World:
             results=tuple(self._answered),
             slot=self.slot,
             trouble=self.trouble,
+            told=self.told,
+            sent=self.sent,
         )
 
     def plan_only(self) -> Plan:
@@ -254,6 +261,8 @@ class World:
                 child["status"] = {"parents": [{"parentRef": {"name": "gateway"}, "conditions": conditions}]}
         self._answered = [self._answer(query) for query in self.pending]
         self.pending = []
+        if self.delivers:
+            self.sent = frozenset(each.id for each in self.status.notifications)
 
     def _answer(self, query: MetricQuery) -> QueryResult:
         if not self.prometheus_works:
