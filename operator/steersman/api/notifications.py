@@ -114,7 +114,7 @@ Text = Annotated[str, Field(pattern=TEXT_PATTERN)]
 class NotificationRate(ApiModel):
     """How much a target gets. What is more than that is told in one message when the time has come."""
 
-    burst: Annotated[int, Field(ge=1, le=100)] = 5
+    burst: Annotated[int, Field(ge=1, le=100)] = 10
     """Messages that may be sent at once."""
     interval: Interval = 60.0
     """Time after which one more may be sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from prometheus_client import (
@@ -23,9 +23,21 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from steersman import __version__
+from steersman.api.conditions import Reason
 from steersman.api.status import ModelDeploymentStatus, Outcome, Phase
 from steersman.core.snapshot import Plan
 from steersman.shell.queue import Key
+
+
+_FAILURES: Final = (
+    Reason.ANALYSIS_FAILED,
+    Reason.PROGRESS_DEADLINE_EXCEEDED,
+    Reason.CANDIDATE_UNAVAILABLE,
+    Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
+    Reason.ABORTED_BY_USER,
+    Reason.REGRESSION,
+)
+"""Why rollouts are aborted."""
 
 
 class _Seen(NamedTuple):
@@ -115,8 +127,14 @@ class Telemetry:
         self.notifications = Counter(
             "steersman_notifications_total", "Notifications by what became of them", ["outcome"], registry=self.registry
         )
+        # A series that starts at 1 has no increase: what matters is there from the start.
+        self.rollouts.labels(Outcome.PROMOTED, "")
+        for reason in _FAILURES:
+            self.rollouts.labels(Outcome.ABORTED, reason)
         for result in ("done", "conflict", "failed"):
             self.reconciles.labels(result)
+        for result in ("answered", "failed"):
+            self.queries.labels(result)
         for outcome in ("sent", "failed", "merged", "given_up"):
             self.notifications.labels(outcome)
         self._last: dict[Key, _Seen] = {}
