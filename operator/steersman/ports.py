@@ -96,8 +96,10 @@ class NotificationError(Exception):
 class NotificationSender(Protocol):
     """Delivers notifications."""
 
-    async def send(self, url: str, words: Words) -> None:
-        """Deliver to an apprise URL, which is a secret. Raises NotificationError."""
+    async def send(self, url: str, words: Words, owner: str) -> None:
+        """Deliver to an apprise URL, which is a secret. `owner` is the namespace that named it, empty for the operator's own: one owner's
+        servers that hang hold up no other's. Raises NotificationError.
+        """
         ...
 
     async def close(self) -> None:

@@ -118,7 +118,7 @@ class Notifier:
     def _offer(self, where: LaneKey, target: NotificationContent, note: Note) -> None:
         self._targets[where] = target
         lane = self._lanes.get(where)
-        if lane is None or (lane.rate != target.rate and lane.empty):
+        if lane is None or (lane.rate != target.rate and where not in self._tasks):
             lane = self._lanes[where] = Lane(target.rate)
         if not lane.offer(note, self._clock()):
             self._count("merged")
@@ -147,8 +147,6 @@ class Notifier:
                     failures = 0
                     lane.told(batch, self._clock())
                     self._settle((*batch.notes, *batch.counted))
-        except Exception:
-            logger.exception("notification target %r is given up until the next notification", where[2])
         finally:
             del self._tasks[where]
             self._tidy()
@@ -162,7 +160,13 @@ class Notifier:
             if single
             else summary(batch.notes, batch.counted, self._shared.cluster)
         )
-        await self._sender.send(url, said)
+        try:
+            await self._sender.send(url, said, where[0])
+        except NotificationError:
+            raise
+        except Exception as error:
+            # Its text may hold the address.
+            raise NotificationError(f"it failed in an unexpected way ({type(error).__name__})") from None
         self._count("sent")
 
     def _not_sent(self, where: LaneKey, lane: Lane, batch: Batch, error: NotificationError, failures: int) -> None:

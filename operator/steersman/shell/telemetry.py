@@ -28,7 +28,6 @@ from steersman.api.status import ModelDeploymentStatus, Outcome, Phase
 from steersman.core.snapshot import Plan
 from steersman.shell.queue import Key
 
-
 _FAILURES: Final = (
     Reason.ANALYSIS_FAILED,
     Reason.PROGRESS_DEADLINE_EXCEEDED,

@@ -208,7 +208,7 @@ async def live(prometheus_binaries: Binaries, tmp_path_factory: pytest.TempPathF
                 ]
                 with running(command, f"{url}/-/ready", folder / "prometheus.log"):
                     made = Live(scene, hooks, operator, url)
-                    await asyncio.gather(_roll_out(scene, hooks), _predict(server, 8))
+                    await asyncio.gather(_roll_out(scene, hooks), _predict(server, 5))
                     pages = [await operator.metrics(), server.get("/metrics")[1].decode()]
                     exported: dict[str, set[str]] = {}
                     for page in [stand_in.page(1), *pages]:

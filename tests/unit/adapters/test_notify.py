@@ -231,6 +231,24 @@ async def test_a_server_that_hangs_holds_up_neither_the_loop_nor_the_others(
     assert len(web.got) == 1
 
 
+async def test_a_namespace_whose_servers_hang_holds_up_no_other(
+    web: Web, sender: AppriseSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "SEND_SECONDS", 0.2)
+    web.delay = 1.0
+    url = f"json://127.0.0.1:{web.port}/hook"
+    for said in ("not taken within",) * 3:
+        with pytest.raises(NotificationError, match=said):
+            await sender.send(url, WORDS, "bad")
+    assert len(web.got) == targets.OWNERS_THREADS, (
+        "its third had no turn, although nobody waits for the first two any more"
+    )
+    web.delay = 0.0
+    for owner in ("good", ""):
+        await sender.send(url, WORDS, owner)
+    assert len(web.got) == targets.OWNERS_THREADS + 2
+
+
 @pytest.mark.parametrize("status", [200, 403, 500])
 async def test_a_secret_gets_into_no_log_and_no_error(
     status: int, web: Web, sender: AppriseSender, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

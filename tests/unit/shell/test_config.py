@@ -48,11 +48,15 @@ def test_every_variable_is_read() -> None:
         ("STEERSMAN_LOG_FORMAT", "xml"),
         ("STEERSMAN_LOG_LEVEL", "LOUD"),
         ("STEERSMAN_PROMETHEUS_URL", "prometheus:9090"),
+        ("STEERSMAN_NOTIFICATIONS", "[{}]"),
+        ("STEERSMAN_NOTIFICATIONS_DIRECTORY", None),
+        ("STEERSMAN_NOTIFICATION_SCHEMAS", "slack,syslog"),
     ],
 )
-def test_wrong_values_name_their_variable(name: str, value: str) -> None:
+def test_wrong_values_name_their_variable(name: str, value: str | None) -> None:
+    target = {"STEERSMAN_NOTIFICATIONS": '[{"name": "a", "key": "b"}]'}
     with pytest.raises(ConfigError, match=name):
-        from_environment({name: value})
+        from_environment({name: value} if value is not None else target)
 
 
 def test_log_lines_are_json_with_what_was_given_beside_the_message() -> None:

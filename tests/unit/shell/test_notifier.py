@@ -64,7 +64,7 @@ class Bench:
         self.now += seconds
         await asyncio.sleep(0)
 
-    async def send(self, url: str, words: Words) -> None:
+    async def send(self, url: str, words: Words, owner: str) -> None:
         if self.fails:
             raise self.fails.pop(0)
         self.sent.append((url, words))
@@ -250,3 +250,27 @@ def test_a_target_of_the_operator_needs_its_file(tmp_path: Any) -> None:
     target = SharedNotification.model_validate({"name": "a", "key": "k"})
     with pytest.raises(NotificationError, match="has no key 'k'"):
         asyncio.run(TargetAddress(MemoryCluster(), tmp_path).of("", target))
+
+
+async def test_a_rate_that_changes_while_something_is_sent_loses_nothing() -> None:
+    bench = Bench()
+    bench.secret()
+    bench.fails = [NotificationError("no")]
+    bench.recorded(pending(1), target=own(rate={"burst": 1, "interval": "60s"}))
+    while bench.fails:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    bench.recorded(pending(1), pending(2), target=own(rate={"burst": 5, "interval": "1s"}))
+    await bench.rest()
+    assert [said.title for _, said in bench.sent] == ["2 more events"]
+    assert bench.notifier.sent(KEY) == {"1", "2"}
+
+
+async def test_what_nobody_expected_is_a_failure_as_any_other() -> None:
+    bench = Bench()
+    bench.secret()
+    bench.fails = [RuntimeError(MARK)] * 3  # type: ignore[list-item]
+    bench.recorded(pending(1))
+    await bench.rest()
+    assert len(bench.sent) == 1
+    assert MARK not in repr(bench.events)
+    assert "RuntimeError" in bench.events[0].message

@@ -12,8 +12,9 @@ import re
 import socket
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 from steersman.adapters.http import ForbiddenAddress, check_address
 from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS, refusal
@@ -23,12 +24,16 @@ from steersman.ports import NotificationError
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-THREADS: Final = 4
-"""Messages that are sent at the same time."""
+THREADS: Final = 8
+"""Messages that are sent at the same time for all namespaces; the operator's own targets have threads beside these."""
+OWNERS_THREADS: Final = 2
+"""Messages that are sent at the same time for one namespace."""
 SOCKET_SECONDS: Final = 5.0
 """To connect, and between two answers; whatever the URL says."""
 SEND_SECONDS: Final = 30.0
-"""After which a message counts as not delivered. The thread is free again when its sockets give up."""
+"""After which a message counts as not delivered. Its thread, and its owner's turn, are free again when its sockets give up: a server that answers
+a byte every 4 s holds them for long.
+"""
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 
 
@@ -38,25 +43,39 @@ class AppriseSender:
     def __init__(self, schemas: Iterable[str] = DEFAULT_SCHEMAS) -> None:
         """`schemas` are those that are allowed."""
         self._allowed = frozenset(schema.lower() for schema in schemas)
-        self._threads: ThreadPoolExecutor | None = None
+        # Threads are started when they are needed.
+        self._namespaces = ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
+        self._own = ThreadPoolExecutor(OWNERS_THREADS, thread_name_prefix="notify-own")
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def send(self, url: str, words: Words) -> None:
-        """Deliver to an apprise URL, which is a secret. Raises NotificationError."""
+    async def send(self, url: str, words: Words, owner: str = "") -> None:
+        """Deliver to an apprise URL, which is a secret; see the port. Raises NotificationError."""
         if (why := refusal(url, self._allowed)) is not None:
             raise NotificationError(why, hopeless=True)
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
-        loop = asyncio.get_running_loop()
+        turns = self._turns.setdefault(owner, asyncio.Semaphore(OWNERS_THREADS))
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await loop.run_in_executor(self._threads, _deliver, url, words)
+                await turns.acquire()
+                await asyncio.wrap_future(self._submit(turns, url, words, self._namespaces if owner else self._own))
         except TimeoutError:
             raise NotificationError(f"it was not taken within {SEND_SECONDS:g} s") from None
 
+    def _submit(self, turns: asyncio.Semaphore, url: str, words: Words, threads: ThreadPoolExecutor) -> Future[None]:
+        """The turn ends with the thread's work, not with the patience of who waits for it."""
+        loop = asyncio.get_running_loop()
+
+        def over(_: Future[None]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(turns.release)
+
+        sending = threads.submit(_deliver, url, words)
+        sending.add_done_callback(over)
+        return sending
+
     async def close(self) -> None:
         """Begin no more; what is under way ends by its own time limit."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._namespaces, self._own):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _deliver(url: str, words: Words) -> None:
