@@ -181,6 +181,10 @@ async def test_an_e_mail_has_one_subject_and_a_plain_body(sender: AppriseSender)
         ("mailto://u:p@example.org?pgp=yes&pgpkey=/etc/passwd", "parameter pgp"),
         ("json://h?attach=file:///etc/passwd", "parameter attach"),
         ("json://169.254.169.254/latest", "169.254.169.254 is an address that the operator does not ask"),
+        ("json://[fe80::1]/x", "fe80::1 is an address"),
+        ("json://[::ffff:169.254.169.254]/x", "169.254.169.254 is an address"),
+        ("json://2852039166/x", "its name stands for an address that the operator does not ask"),
+        ("gotify://0xA9FEA9FE/tokentokentoke", "its name stands for an address"),
         ("mailto://u:p@example.org?smtp=169.254.169.254&to=a@example.org", "169.254.169.254"),
         ("slack://nonsense", "apprise does not understand the URL"),
     ],
@@ -199,6 +203,25 @@ def test_every_allowed_schema_is_known_to_apprise_and_none_of_them_is_dangerous(
     assert set(DEFAULT_SCHEMAS) <= known
     assert not NEVER & set(DEFAULT_SCHEMAS)
     assert all(refusal(f"{schema}://x", frozenset(NEVER)) is not None for schema in NEVER)
+
+
+async def test_a_name_that_stands_for_a_metadata_service_is_refused_and_not_told(
+    sender: AppriseSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(host: str, port: object) -> list[Any]:
+        return [(2, 1, 6, "", ("203.0.113.7", 0)), (2, 1, 6, "", ("169.254.169.254", 0))]
+
+    monkeypatch.setattr(targets.socket, "getaddrinfo", look_up)
+    with pytest.raises(NotificationError, match="stands for an address") as caught:
+        await sender.send(f"json://{MARK}.example.org/x", WORDS)
+    assert "169.254" not in str(caught.value)
+    assert MARK.lower() not in str(caught.value).lower()
+
+
+def test_a_matrix_server_cannot_send_the_message_elsewhere() -> None:
+    made: Any = targets._target("matrixs://user:pass@matrix.example.org/%23room?discovery=yes")
+    assert made.discovery is False
+    assert made.redirects is False
 
 
 async def test_a_redirect_is_not_followed_whatever_the_url_says(web: Web, sender: AppriseSender) -> None:

@@ -129,6 +129,8 @@ def _target(url: str) -> NotifyBase | None:
     made.redirects = False
     made.retry = 0
     made.socket_connect_timeout = made.socket_read_timeout = SOCKET_SECONDS
+    # Matrix: the server would name another one.
+    made.discovery = False
     target: NotifyBase = made
     return target
 
@@ -138,6 +140,7 @@ def _check_host(target: NotifyBase) -> None:
     for host in {getattr(target, "host", None), getattr(target, "smtp_host", None)}:
         if not host or not isinstance(host, str):
             continue
+        host = host.strip("[]")
         check_address(host)
         with contextlib.suppress(OSError, UnicodeError):
             for *_, address in socket.getaddrinfo(host, None):
