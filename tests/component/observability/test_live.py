@@ -10,7 +10,6 @@ import base64
 import json
 import math
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +28,7 @@ from cluster.binaries import Binaries
 from cluster.control_plane import ControlPlane
 from simulation import OperatorProcess, Scene, objects
 from simulation.loopback import LoopbackServer
+from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION, API_VERSION
 from unit.server.conftest import save_picky
 from unit.server.test_server_process import Server, body, start
@@ -96,6 +96,12 @@ class Live:
             answer = await response.json()
         assert answer["status"] == "success", (form, answer)
         return answer["data"]
+
+    async def until(self, promql: str) -> None:
+        """Wait until there is something."""
+        async with asyncio.timeout(30):
+            while not await self.rows(promql):  # noqa: ASYNC110  another process
+                await asyncio.sleep(0.2)
 
     async def rows(self, promql: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.ask("query", query=promql))["result"]
@@ -167,8 +173,8 @@ def _scraped(operator: OperatorProcess, server: Server, contract: str) -> dict[s
     }
 
 
-async def _predict(server: Server, seconds: float) -> None:
-    """Some of the requests fail, in the model and before it."""
+async def _predict(server: Server) -> None:
+    """Until it is cancelled. A fifth of the requests fail in the model."""
 
     def send(value: float) -> None:
         connection = server.connection()
@@ -176,8 +182,7 @@ async def _predict(server: Server, seconds: float) -> None:
         connection.getresponse().read()
         connection.close()
 
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
         for value in (1.0, 1.0, 2.0, 3.0, 100.0):
             await asyncio.to_thread(send, value)
         await asyncio.sleep(0.1)
@@ -208,14 +213,20 @@ async def live(prometheus_binaries: Binaries, tmp_path_factory: pytest.TempPathF
                 ]
                 with running(command, f"{url}/-/ready", folder / "prometheus.log"):
                     made = Live(scene, hooks, operator, url)
-                    await asyncio.gather(_roll_out(scene, hooks), _predict(server, 5))
+                    asking = asyncio.create_task(_predict(server))
+                    await _roll_out(scene, hooks)
                     pages = [await operator.metrics(), server.get("/metrics")[1].decode()]
                     exported: dict[str, set[str]] = {}
                     for page in [stand_in.page(1), *pages]:
                         exported |= _labels(page)
                     made.exported = exported
-                    await asyncio.sleep(2.5)
+                    await made.until('rate(steersman_requests_total{code="500"}[10s]) > 0')
+                    await made.until("rate(steersman_feedback_total[10s]) > 0")
+                    await made.until(
+                        f'steersman_deployment_condition{{deployment="back", reason="{Reason.ROLLOUT_ABORTED}"}}'
+                    )
                     yield made
+                    asking.cancel()
     finally:
         server.process.kill()
         server.process.wait()

@@ -97,7 +97,7 @@ def test_a_dashboard_is_one_of_grafanas_model_and_explains_itself(path: Path) ->
         assert all(target["legendFormat"] for target in panel["targets"])
     page = (REFERENCE / "dashboards.md").read_text()
     for panel in panels(path):
-        assert f"**{panel['title']}**" in page, panel["title"]
+        assert f"| **{panel['title']}** | {panel['description']} |" in page, panel["title"]
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

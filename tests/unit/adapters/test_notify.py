@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -222,6 +224,11 @@ def test_a_matrix_server_cannot_send_the_message_elsewhere() -> None:
     made: Any = targets._target("matrixs://user:pass@matrix.example.org/%23room?discovery=yes")
     assert made.discovery is False
     assert made.redirects is False
+
+
+def test_an_operator_that_sends_nothing_does_not_load_apprise() -> None:
+    code = "import sys, steersman.shell.app; sys.exit('apprise' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 async def test_a_redirect_is_not_followed_whatever_the_url_says(web: Web, sender: AppriseSender) -> None:
