@@ -72,8 +72,17 @@ def test_the_api_server_finds_nothing_wrong_with_the_schema(api, kind):
     assert "NonStructuralSchema" not in conditions
 
 
+CHAT = {"name": "chat", "url": {"secretName": "notifications", "key": "slack"}}
+
+
+def told(**fields):
+    return ("ModelDeployment", deployment(notifications=[{**CHAT, **fields}]))
+
+
 GOOD = [
     ("ModelDeployment", deployment()),
+    told(events=["RolledBack", "AwaitingPromotion"], rate={"burst": 3, "interval": "5m"}),
+    told(title="{{deployment}}: {{ reason }} {x}", body="{{cluster}} } {{message}}"),
     ("ModelDeployment", {"model": {"name": "fraud detection v2", "version": "12"}}),
     ("ModelDeployment", {"model": {"name": "fraud", "tags": {"stage": "ready"}}}),
     ("ModelDeployment", canary({"setWeight": 1}, {"pause": {}}, {"setWeight": 99}, {"pause": {"duration": "1h30m"}})),
@@ -151,6 +160,11 @@ def test_free_form_parts_keep_what_the_schema_does_not_know(api):
 
 
 BAD = {
+    "an event that is never told": (*told(events=["AwaitingAnalysis"]), "Unsupported value"),
+    "a placeholder that is not known": (*told(body="{{secret}}"), "spec.notifications[0].body"),
+    "a placeholder that is not closed": (*told(title="{{reason"), "spec.notifications[0].title"),
+    "two targets of a name": ("ModelDeployment", deployment(notifications=[CHAT, CHAT]), "Duplicate value"),
+    "a rate that is too high": (*told(rate={"interval": "100ms"}), "must be at least 1s"),
     "no selector": ("ModelDeployment", {"model": {"name": "m"}}, "give exactly one of version, alias and tags"),
     "two selectors": (
         "ModelDeployment",

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     UNSUPPORTED = "UnsupportedByProvider"
     APPLY_FAILED = "ApplyFailed"
+    NOTIFICATION_FAILED = "NotificationFailed"
     # ModelResolved
     RESOLVED = "Resolved"
     RESOLVING = "Resolving"

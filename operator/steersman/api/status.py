@@ -13,6 +13,7 @@ from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.lineage import LineageStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
+from steersman.api.notification_status import Pending
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 from steersman.api.write_back import WriteBackStatus
 
@@ -409,4 +410,6 @@ class ModelDeploymentStatus(ApiModel):
     """The latest ten rollouts, newest first."""
     write_back: WriteBackStatus | None = None
     lineage: LineageStatus | None = None
+    notifications: Pending = []
+    """What somebody wants to be told of and was not told yet."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

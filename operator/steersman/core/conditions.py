@@ -67,7 +67,7 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
 
 
 def _announce(turn: Turn) -> None:
-    """An event for each trouble that a condition newly tells of; how a rollout begins and ends is told where it happens."""
+    """An event for each trouble that a condition newly tells of, and when somebody is asked; how a rollout begins and ends is told where it happens."""
     before = {c.type: c.reason for c in turn.before.conditions}
     told: dict[ConditionType, Callable[[Condition], bool]] = {
         ConditionType.ACCEPTED: lambda c: c.status == _FALSE,
@@ -83,6 +83,13 @@ def _announce(turn: Turn) -> None:
         tell = told.get(condition.type)
         if tell is not None and tell(condition) and before.get(condition.type) != condition.reason:
             turn.event(condition.reason, condition.message, warning=True)
+        elif _asks(condition) and before.get(condition.type) != condition.reason:
+            turn.event(condition.reason, condition.message)
+
+
+def _asks(condition: Condition) -> bool:
+    """Whether the rollout newly waits for somebody to say promote."""
+    return condition.type == ConditionType.PROGRESSING and condition.reason == Reason.AWAITING_PROMOTION
 
 
 def _condition(turn: Turn, kind: ConditionType, finding: Finding) -> Condition:

@@ -24,6 +24,7 @@ from steersman.core.analysis.model import MetricQuery, Verdict
 from steersman.core.conditions import summarize
 from steersman.core.drift import Subject, look_for_drift
 from steersman.core.lineage import follow_lineage
+from steersman.core.notifications.outbox import noted
 from steersman.core.render import render
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
@@ -44,6 +45,10 @@ MAX_TRANSITIONS = 20
 
 def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
     """Decide what to do for one ModelDeployment. Pure; never raises for anything that a user can write."""
+    return noted(snapshot, _plan(snapshot, provider_for))
+
+
+def _plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
     status = ModelDeploymentStatus.model_validate(snapshot.manifest.get("status") or {})
     if isinstance(snapshot.spec, ValidationError):
         return _invalid(snapshot, status, snapshot.spec)

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from steersman.adapters.traffic import provider_for
 from steersman.api.conditions import ConditionType, Reason
 from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.notifications import NOTABLE
 from steersman.api.status import Outcome
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
@@ -85,6 +86,7 @@ class Rollouts(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.world.facts = {version: VersionFacts("fraud", version, tags={"data": "ok"}) for version in "123"}
+        self.world.told = frozenset(NOTABLE)
         self.world.run(30)
 
     # One rule for everything: hypothesis leaves whole rules out of most examples (swarm testing), and what is
@@ -197,8 +199,9 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         world.registry_writable = registry
         world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
+        world.delivers = gateway
         self._pass_time(seconds)
-        world.pods_start = world.gateway_works = world.prometheus_works = True
+        world.pods_start = world.gateway_works = world.prometheus_works = world.delivers = True
 
     def the_cluster_is_full(self, full: bool, stuck: bool) -> None:
         self.world.slot = Problem(Reason.ROLLOUT_LIMIT_REACHED, "limit 1") if full else None

@@ -95,6 +95,11 @@ class World:
         self.weights_seen: list[tuple[int, ...]] = []
         self.slot: Problem | None = None
         self.trouble: Problem | None = None
+        self.told: frozenset[Reason] = frozenset()
+        """Reasons of events that the operator's own targets hear of."""
+        self.sent: frozenset[str] = frozenset()
+        self.delivers = True
+        """Whether notifications are delivered."""
         self.images_come: bool | None = None
         """Whether images get onto all nodes; None leaves the pulls as they are."""
         self.pods_start = True
@@ -214,6 +219,8 @@ class World:
             cluster="eu",
             slot=self.slot,
             trouble=self.trouble,
+            told=self.told,
+            sent=self.sent,
         )
 
     def plan_only(self) -> Plan:
@@ -293,6 +300,8 @@ class World:
         self._told = {question: self._told_of(question) for question in self.questions}
         self._results |= {write: self._write(write) for write in self._writes}
         self._writes = ()
+        if self.delivers:
+            self.sent = frozenset(each.id for each in self.status.notifications)
 
     def _write(self, write: RegistryWrite) -> str | None:
         if not self.registry_writable:

@@ -19,6 +19,7 @@ _ADVICE: dict[Reason, str] = {
     Reason.NAME_CONFLICT: "an object of that name belongs to somebody else: rename or delete it, or name the ModelDeployment otherwise",
     Reason.UNSUPPORTED: "leave it out of the strategy, or choose a traffic provider that can do it in spec.traffic",
     Reason.APPLY_FAILED: "correct what the API server refuses; the operator tries again by itself",
+    Reason.NOTIFICATION_FAILED: "see that the Secret holds the target's apprise URL and that the operator may reach it; docs/reference/notifications.md says what is allowed",
     Reason.REGISTRY_UNREACHABLE: "see that the registry's server runs and that the operator may reach it; what serves now stays as it is",
     Reason.REGISTRY_UNAUTHORIZED: "correct the credentials in the Secret that the ModelRegistry names",
     Reason.REGISTRY_ERROR: "look into the registry's own log; Steersman asks again by itself",
