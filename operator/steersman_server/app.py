@@ -45,6 +45,10 @@ class App:
         settings = self._settings
         self.metrics.load_seconds.set(seconds)
         self.metrics.model_info.labels(settings.model_name, settings.model_version, model.flavor).set(1)
+        if model.profile is not None:
+            self.metrics.profile.use(model.profile)
+        if model.profile_error is not None:
+            self.metrics.profile.unreadable(model.profile_error)
         self._scoring = model.application
         self.invocations = Invocations(model.application, self.metrics, settings.max_body_bytes)
         return self.invocations
@@ -85,6 +89,10 @@ class App:
 
 
 def _identity(settings: ServerSettings) -> list[tuple[bytes, bytes]]:
-    """Response headers that tell a client which model version answered it; what cannot stand in a header is escaped."""
-    named = {"x-steersman-model": settings.model_name, "x-steersman-model-version": settings.model_version}
+    """Response headers that tell a client which model version and revision answered it; what cannot stand in a header is escaped."""
+    named = {
+        "x-steersman-model": settings.model_name,
+        "x-steersman-model-version": settings.model_version,
+        "x-steersman-revision": settings.steersman_revision,
+    }
     return [(key.encode(), quote(value, safe=" /:@").encode()) for key, value in named.items() if value]

@@ -2,9 +2,13 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""The name of a revision, which is also its Service's."""
 
 
 class SettingsError(Exception):
@@ -21,6 +25,10 @@ class ServerSettings:
     """Name of the registered model, for the label of ``steersman_model_info``."""
     model_version: str = ""
     """Version of the registered model, for the label of ``steersman_model_info``."""
+    steersman_revision: str = ""
+    """This pod's revision: the header ``x-steersman-revision``, and whose predictions feedback is about when it does not say."""
+    profile: bool = True
+    """Count requests into the model's reference profile, when it has one."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod listens on its pod IP
     """Address to listen on."""
     port: int = 8080
@@ -55,6 +63,8 @@ class ServerSettings:
             model_dir=Path(env.get("MODEL_DIR") or default.model_dir),
             model_name=env.get("MODEL_NAME", ""),
             model_version=env.get("MODEL_VERSION", ""),
+            steersman_revision=_revision(env),
+            profile=_boolean(env, "PROFILE", default.profile),
             host=env.get("HOST") or default.host,
             port=_integer(env, "PORT", default.port, 0, 65535),
             threads=_integer(env, "THREADS", min(32, max(4, 2 * available_cpus())), 1, 1024),
@@ -108,9 +118,16 @@ def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
     text = env.get(name, "").lower()
     if not text:
         return default
-    if text not in {"true", "false", "1", "0"}:
+    if text not in {"true", "false", "on", "off", "1", "0"}:
         raise SettingsError(f"{name} must be true or false, got {text!r}")
-    return text in {"true", "1"}
+    return text in {"true", "on", "1"}
+
+
+def _revision(env: Mapping[str, str]) -> str:
+    revision = env.get("STEERSMAN_REVISION", "")
+    if revision and not REVISION.fullmatch(revision):
+        raise SettingsError(f"STEERSMAN_REVISION must be the name of a revision, got {revision!r}")
+    return revision
 
 
 def _level(env: Mapping[str, str], default: str) -> str:
