@@ -22,6 +22,8 @@ MAX_COLUMNS = 50
 MAX_BINS = 20
 """Numeric bins, or named categories, of a column."""
 MAX_BYTES = 1024 * 1024
+GREATEST = 1e300
+"""Bounds are smaller than this, on either side of zero."""
 
 Role = Literal["feature", "prediction"]
 Task = Literal["classification", "regression"]
@@ -139,7 +141,7 @@ def parse(text: str | bytes) -> Profile:
         raise ProfileError(f"the profile has version {content.get('version')!r}; this reads version {VERSION}")
     rows = _count(content, "rows", "the profile")
     task = content.get("task")
-    if task not in {None, "classification", "regression"}:
+    if task not in (None, "classification", "regression"):
         raise ProfileError(f"the task is {task!r}; it must be classification, regression or null")
     columns = tuple(_column(entry, number) for number, entry in enumerate(_list(content, "columns", "the profile")))
     if not 1 <= len(columns) <= MAX_COLUMNS:
@@ -164,7 +166,7 @@ def _column(entry: object, number: int) -> Column:
         raise ProfileError(f"{where} is not an object")
     name, role, kind = _text(entry, "name", where), entry.get("role"), entry.get("kind")
     where = f"column {name!r}"
-    if role not in {"feature", "prediction"}:
+    if role not in ("feature", "prediction"):
         raise ProfileError(f"{where} has role {role!r}; it must be feature or prediction")
     counts = tuple(_whole(count, f"a count of {where}") for count in _list(entry, "counts", where))
     missing = _count(entry, "missing", where)
@@ -186,7 +188,7 @@ def _bounds(values: Sequence[object], where: str) -> tuple[float, ...]:
         raise ProfileError(f"{where} has {len(values) + 1} bins; at most {MAX_BINS} are possible")
     bounds: list[float] = []
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < GREATEST:
             raise ProfileError(f"a bound of {where} is {value!r}; it must be a finite number")
         if bounds and value <= bounds[-1]:
             raise ProfileError(f"the bounds of {where} are not ascending at {value!r}")

@@ -11,6 +11,10 @@ REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """The name of a revision, which is also its Service's."""
 
 
+ERROR_BUCKETS = (*(float(f"{digit}e{power}") for power in range(-3, 6) for digit in (1, 2, 5)), 1e6)
+"""Three for each power of ten, from a thousandth to a million."""
+
+
 class SettingsError(Exception):
     """An environment variable has a value that the server cannot use; the message names it."""
 
@@ -29,6 +33,10 @@ class ServerSettings:
     """This pod's revision: the header ``x-steersman-revision``, and whose predictions feedback is about when it does not say."""
     profile: bool = True
     """Count requests into the model's reference profile, when it has one."""
+    feedback: bool = True
+    """Answer /feedback."""
+    feedback_error_buckets: tuple[float, ...] = ERROR_BUCKETS
+    """Upper bounds of ``steersman_feedback_absolute_error``, ascending and separated by commas, in the unit of the prediction."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod listens on its pod IP
     """Address to listen on."""
     port: int = 8080
@@ -65,6 +73,8 @@ class ServerSettings:
             model_version=env.get("MODEL_VERSION", ""),
             steersman_revision=_revision(env),
             profile=_boolean(env, "PROFILE", default.profile),
+            feedback=_boolean(env, "FEEDBACK", default.feedback),
+            feedback_error_buckets=_bounds(env, "FEEDBACK_ERROR_BUCKETS", default.feedback_error_buckets),
             host=env.get("HOST") or default.host,
             port=_integer(env, "PORT", default.port, 0, 65535),
             threads=_integer(env, "THREADS", min(32, max(4, 2 * available_cpus())), 1, 1024),
@@ -121,6 +131,19 @@ def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
     if text not in {"true", "false", "on", "off", "1", "0"}:
         raise SettingsError(f"{name} must be true or false, got {text!r}")
     return text in {"true", "on", "1"}
+
+
+def _bounds(env: Mapping[str, str], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    text = env.get(name, "")
+    if not text:
+        return default
+    try:
+        bounds = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{name} must be numbers separated by commas, got {text!r}") from None
+    if len(bounds) > 50 or not all(0 < bound < math.inf for bound in bounds) or list(bounds) != sorted(set(bounds)):
+        raise SettingsError(f"{name} must be at most 50 numbers above 0, ascending, got {text!r}")
+    return bounds
 
 
 def _revision(env: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 
 from steersman_profile.counting import ColumnCounter, UncountableError, distinct, numbers
-from steersman_profile.format import Categorical, Numeric, Role
+from steersman_profile.format import GREATEST, Categorical, Numeric, Role
 from steersman_profile.values import MAX_TEXT, RESERVED, category
 
 DEFAULT_BINS = 10
@@ -31,7 +31,7 @@ def numeric_column(name: str, role: Role, values: Any, bins: int) -> Numeric:
         floats = numbers(values, name)
     except UncountableError as error:
         raise Unfit(str(error)) from None
-    present = floats[numpy.isfinite(floats)]
+    present = floats[numpy.abs(floats) < GREATEST]  # neither missing nor infinite
     if not len(present):
         raise Unfit("it has no finite value")
     kinds = numpy.unique(present)

@@ -20,7 +20,13 @@ texts = some.text(min_size=1, max_size=30).filter(lambda text: text not in RESER
 def columns(draw: some.DrawFn, name: str) -> Numeric | Categorical:
     role = draw(some.sampled_from(["feature", "prediction"]))
     if draw(some.booleans()):
-        bounds = sorted(draw(some.sets(some.floats(allow_nan=False, allow_infinity=False), max_size=19)))
+        bounds = sorted(
+            draw(
+                some.sets(
+                    some.floats(allow_nan=False, allow_infinity=False, min_value=-1e299, max_value=1e299), max_size=19
+                )
+            )
+        )
         counts = draw(some.lists(some.integers(0, 1000), min_size=len(bounds) + 1, max_size=len(bounds) + 1))
         return Numeric(name, role, tuple(bounds), tuple(counts), 0)
     names = tuple(draw(some.sets(texts, max_size=20)))
@@ -103,6 +109,10 @@ def test_the_file_as_documented() -> None:
         (lambda c: c["columns"][0].update(counts=[True, 3]), "must be a whole number"),
         (lambda c: c["columns"][1].update(bounds=[2.0, 1.0]), "not ascending at 1.0"),
         (lambda c: c["columns"][1].update(bounds=[1, "x"]), "it must be a finite number"),
+        (lambda c: c["columns"][1].update(bounds=[1, 10**400]), "it must be a finite number"),
+        (lambda c: c["columns"][1].update(role=[]), "has role"),
+        (lambda c: c["columns"][1].update(kind=[]), "has kind"),
+        (lambda c: c.update(task=[]), "task is"),
         (lambda c: c["columns"][1].update(bounds=[1.5]), "1 bounds and 3 counts: one more is needed"),
         (lambda c: c["columns"][1].update(bounds=list(range(20))), "21 bins; at most 20"),
         (lambda c: c.update(skipped=[1]), "skipped is not a list of objects"),
