@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steersman_profile.format import MAX_BYTES, PATH, Column, Profile, ProfileError, parse
+from steersman_profile.format import MAX_BYTES, PATH, Profile, ProfileError, parse
 
 if TYPE_CHECKING:
-    from steersman_profile.counting import ColumnCounter, Counts
+    from steersman_profile.counting import Counts
 
 PREDICTION = "prediction"
 """What a model's only output is called; several without names are prediction_0 and so on."""
@@ -46,8 +46,10 @@ class Observer:
     """Counts requests in the threads that predict; holds no state that changes, and never raises."""
 
     def __init__(self, profile: Profile) -> None:
-        self._features = _Group(profile.with_role("feature"))
-        self._predictions = _Group(profile.with_role("prediction"))
+        from steersman_profile.counting import GroupCounter
+
+        self._features = GroupCounter(profile.with_role("feature"))
+        self._predictions = GroupCounter(profile.with_role("prediction"))
 
     def asked(self, data: Any) -> Observation:
         """Begin an observation with the model's input, before the model can change it."""
@@ -64,32 +66,3 @@ class Observer:
             observation.predictions = self._predictions.count(output, PREDICTION)
         except Exception as error:
             observation.failure = error
-
-
-class _Group:
-    """The columns of one role."""
-
-    def __init__(self, columns: tuple[Column, ...]) -> None:
-        from steersman_profile.counting import ColumnCounter
-
-        self._counters: list[ColumnCounter] = [ColumnCounter(column) for column in columns]
-        self._names = frozenset(column.name for column in columns)
-
-    def count(self, data: Any, positional: str | None = None) -> Counts | None:
-        """How many values fell into each bin of each column. Raises UncountableError, and whatever pandas raises."""
-        import numpy
-
-        from steersman_profile.counting import UncountableError, columns_of
-
-        if not self._counters:
-            return None
-        values, rows = columns_of(data, positional, None if positional else self._names)
-        if positional and len(self._counters) == 1 and len(values) == 1:  # the only output, whatever it is called
-            values = {self._counters[0].column.name: next(iter(values.values()))}
-        if not any(counter.column.name in values for counter in self._counters):
-            raise UncountableError("the data has none of the profile's columns")
-        counts = [
-            counter.count(values[counter.column.name]) if counter.column.name in values else counter.missing(rows)
-            for counter in self._counters
-        ]
-        return numpy.concatenate(counts)

@@ -42,7 +42,10 @@ def read_reference(model: Any = None) -> Profile:
     """
     place = _place(model)
     try:
-        file = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{place}/{PATH}"))
+        folder = place
+        if place.startswith("models:/"):
+            folder = MlflowClient().get_logged_model(place.removeprefix("models:/")).artifact_location
+        file = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{folder.rstrip('/')}/{PATH}"))
     except Exception as error:
         raise ReferenceDataError(f"{place} has no {PATH}, or it cannot be read: {error}") from error
     return parse(file.read_bytes())
