@@ -151,7 +151,8 @@ class GroupCounter:
             return None
         if isinstance(data, pandas.DataFrame) and len(data) <= FEW:
             # One conversion for all columns: taking each by itself costs more than counting it.
-            values, rows = _lists(data), len(data)
+            values: Mapping[str, Any] = _lists(data)
+            rows = len(data)
         else:
             values, rows = columns_of(data, positional, None if positional else self._names)
         if positional and len(self._counters) == 1 and len(values) == 1:  # the only output, whatever it is called
