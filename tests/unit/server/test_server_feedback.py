@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from sklearn.datasets import load_iris
 
 from steersman.profile import build_profile
@@ -235,6 +237,23 @@ def test_drift_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     for detector in ("adwin", "page_hinkley"):
         assert counted.value("concept_drift_total", predicted_by=OWN, detector=detector) == 1
     assert caplog.text.count("Concept drift") == 2
+
+
+def test_the_templates_sample_has_the_names_labels_and_bounds_of_this_server() -> None:
+    """tests/component/test_analysis_templates.py proves the templates by that sample."""
+    text = (Path(__file__).parents[2] / "component" / "samples" / "mlflow.prom").read_text()
+    counted = Counted()
+    counted.give(["a"], ["b"])
+    counted.give([1.5], [1.0])
+    real = {_shape(sample) for family in counted.registry.collect() for sample in family.samples}
+    shown = {_shape(sample) for family in text_string_to_metric_families(text) for sample in family.samples}
+    ours = {shape for shape in shown if shape[0].startswith("steersman_feedback")}
+    assert len(ours) > 5
+    assert ours <= real
+
+
+def _shape(sample: Sample) -> tuple[str, frozenset[str], str | None]:
+    return sample.name, frozenset(sample.labels), sample.labels.get("le") or sample.labels.get("outcome")
 
 
 # ---------------------------------------------------------------- the endpoint
