@@ -8,8 +8,15 @@ Steersman's MLflow runtime counts what the model is asked and what it answers in
 ``steersman[profile]``. The operator never imports this package.
 """
 
-from steersman.profile.build import ReferenceDataError, ReferenceWarning, build_profile
-from steersman.profile.store import log_reference, read_reference
+try:
+    from steersman.profile.build import ReferenceDataError, ReferenceWarning, build_profile
+    from steersman.profile.store import log_reference, read_reference
+except ModuleNotFoundError as error:
+    if error.name not in {"numpy", "pandas", "mlflow"}:
+        raise
+    raise ModuleNotFoundError(
+        f"steersman.profile needs {error.name}: pip install 'steersman[profile]'", name=error.name
+    ) from error
 from steersman_profile.format import Categorical, Numeric, Profile, ProfileError, Skipped
 
 __all__ = [

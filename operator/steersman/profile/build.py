@@ -10,7 +10,7 @@ import numpy
 import pandas
 
 from steersman.profile.bins import DEFAULT_BINS, DEFAULT_CATEGORIES, Unfit, categorical_column, numeric_column
-from steersman_profile.counting import UncountableError, columns_of, distinct
+from steersman_profile.counting import UncountableError, columns_of
 from steersman_profile.format import MAX_BINS, MAX_COLUMNS, Column, Profile, Role, Skipped, Task
 from steersman_profile.values import MAX_TEXT
 
@@ -59,7 +59,8 @@ def build_profile(
     made: list[Column] = []
     skipped: list[Skipped] = []
     if task == "classification":
-        categorical = {*categorical, *predictions}
+        # Its outputs are labels, or numbers for labels; what has more kinds is a probability or score of one.
+        categorical = {*categorical, *(name for name, values in predictions.items() if _few_kinds(values))}
     chosen: list[tuple[Role, dict[str, Any]]] = [("prediction", predictions), ("feature", features)]
     for role, name, values in [(role, name, values) for role, group in chosen for name, values in group.items()]:
         if len(made) == MAX_COLUMNS:
@@ -118,16 +119,19 @@ def _split(
     return {name: frame[name] for name in columns}, dict(predictions)
 
 
-def _task(predictions: Mapping[str, Any]) -> Task:
-    """Classes are text, booleans, categories, or whole numbers of few kinds; several outputs are numbers."""
+def _task(predictions: Mapping[str, Any]) -> Task | None:
+    """Labels are text, booleans, categories, or whole numbers of few kinds. Several outputs may be anything."""
     (values, *more) = predictions.values()
     if more:
-        return "regression"
+        return None
     series = pandas.Series(values)
     if pandas.api.types.is_bool_dtype(series) or not pandas.api.types.is_numeric_dtype(series):
         return "classification"
-    few = pandas.api.types.is_integer_dtype(series) and len(distinct(series, PREDICTION)) <= MAX_BINS
-    return "classification" if few else "regression"
+    return "classification" if pandas.api.types.is_integer_dtype(series) and _few_kinds(series) else "regression"
+
+
+def _few_kinds(values: Any) -> bool:
+    return int(pandas.Series(values).nunique()) <= MAX_BINS
 
 
 def _column(name: str, role: Role, values: Any, categorical: bool, bins: int, categories: int) -> Column:

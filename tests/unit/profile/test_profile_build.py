@@ -1,5 +1,7 @@
 """Profiles of reference data: which columns and which bins."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy
@@ -142,8 +144,18 @@ def test_a_given_task_wins_and_rare_classes_are_named() -> None:
     assert (made.kind, made.categories, made.counts) == ("categorical", ("1", "0"), (5, 1))
     counts = build_profile(frame, prediction=[0, 1, 2, 3, 4, 5], task="regression")
     assert counts.with_role("prediction")[0].kind == "numeric"
-    probabilities = build_profile(frame, prediction=numpy.full((6, 2), 0.5))
-    assert [made.name for made in probabilities.with_role("prediction")] == ["prediction_0", "prediction_1"]
+    several = build_profile(frame, prediction=numpy.full((6, 2), 0.5))
+    assert [made.name for made in several.with_role("prediction")] == ["prediction_0", "prediction_1"]
+    assert several.task is None
+    many = pandas.DataFrame({"x": range(100)})
+    probabilities = build_profile(many, prediction=numpy.linspace(0, 1, 100), task="classification")
+    assert (probabilities.task, probabilities.with_role("prediction")[0].kind) == ("classification", "numeric")
+
+
+def test_without_its_dependencies_it_says_how_to_get_them() -> None:
+    script = "import sys; sys.modules['pandas'] = None\nimport steersman.profile"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "steersman.profile needs pandas: pip install 'steersman[profile]'" in done.stderr
 
 
 @pytest.mark.parametrize(

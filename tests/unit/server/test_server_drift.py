@@ -35,16 +35,16 @@ def wrong(rng: numpy.random.Generator, share: float, count: int) -> numpy.ndarra
 def test_quiet_on_a_hundred_streams_without_a_shift(share: float) -> None:
     rng = numpy.random.default_rng(20)
     for _ in range(100):
-        assert fired(wrong(rng, share, 3000)) == {"adwin": [], "page_hinkley": []}
+        assert fired(wrong(rng, share, 2000)) == {"adwin": [], "page_hinkley": []}
 
 
 @pytest.mark.parametrize("kind", ["normal", "exponential", "integers"])
 def test_quiet_on_a_hundred_streams_of_absolute_errors(kind: str) -> None:
     rng = numpy.random.default_rng(21)
     draw = {
-        "normal": lambda: numpy.abs(rng.normal(0, 300, 3000)),
-        "exponential": lambda: rng.exponential(0.01, 3000),
-        "integers": lambda: numpy.abs(rng.poisson(5, 3000) - 5),
+        "normal": lambda: numpy.abs(rng.normal(0, 300, 2000)),
+        "exponential": lambda: rng.exponential(0.01, 2000),
+        "integers": lambda: numpy.abs(rng.poisson(5, 2000) - 5),
     }[kind]
     for _ in range(100):
         assert fired(draw(), regression=True) == {"adwin": [], "page_hinkley": []}
