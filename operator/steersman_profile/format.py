@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from steersman_profile.values import MAX_TEXT, MISSING, OTHER, RESERVED, bound
+from steersman_profile.values import MAX_TEXT, MISSING, OTHER, RESERVED, bound, is_label
 
 VERSION = 1
 PATH = "steersman/profile.json"
@@ -165,6 +165,8 @@ def _column(entry: object, number: int) -> Column:
     if not isinstance(entry, dict):
         raise ProfileError(f"{where} is not an object")
     name, role, kind = _text(entry, "name", where), entry.get("role"), entry.get("kind")
+    if not is_label(name):
+        raise ProfileError(f"{where} has a name that is no UTF-8")
     where = f"column {name!r}"
     if role not in ("feature", "prediction"):
         raise ProfileError(f"{where} has role {role!r}; it must be feature or prediction")
@@ -200,7 +202,7 @@ def _categories(values: Sequence[object], where: str) -> tuple[str, ...]:
     if len(values) > MAX_BINS:
         raise ProfileError(f"{where} has {len(values)} categories; at most {MAX_BINS} are possible")
     for value in values:
-        if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT or value in RESERVED:
+        if not isinstance(value, str) or not is_label(value) or value in RESERVED:
             raise ProfileError(f"a category of {where} is {value!r}; it must be 1 to {MAX_TEXT} characters of text")
     if len(set(values)) != len(values):
         raise ProfileError(f"{where} has a category twice")

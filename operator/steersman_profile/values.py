@@ -35,6 +35,11 @@ def category(value: object) -> str | None:
     return str(value)
 
 
+def is_label(text: str) -> bool:
+    """Whether a text can be a label's value in Prometheus: not empty, not too long, and UTF-8, which no lone surrogate is."""
+    return 1 <= len(text) <= MAX_TEXT and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _is_boolean(value: object) -> bool:
     return isinstance(value, bool) or type(value).__name__ in {"bool_", "bool"}
 

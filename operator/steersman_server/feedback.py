@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from steersman_profile.format import Task
-from steersman_profile.values import MAX_TEXT, category
+from steersman_profile.values import MAX_TEXT, category, is_label
 from steersman_server.settings import REVISION
 
 MAX_BYTES = 1024 * 1024
@@ -105,8 +105,8 @@ def _label(value: object, where: str) -> str:
     if not isinstance(value, str | bool | int | float):
         raise FeedbackError(f"{where} holds lists or objects; give one label for each prediction.")
     label = category(value)
-    if label is None or len(label) > MAX_TEXT:
-        raise FeedbackError(f"{where} holds a label that is empty or longer than {MAX_TEXT} characters.")
+    if label is None or not is_label(label):
+        raise FeedbackError(f"{where} holds a label that is empty, longer than {MAX_TEXT} characters or no UTF-8.")
     return label
 
 

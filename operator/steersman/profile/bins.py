@@ -8,7 +8,7 @@ import numpy
 
 from steersman_profile.counting import ColumnCounter, UncountableError, distinct, numbers
 from steersman_profile.format import GREATEST, Categorical, Numeric, Role
-from steersman_profile.values import MAX_TEXT, RESERVED, category
+from steersman_profile.values import RESERVED, category, is_label
 
 DEFAULT_BINS = 10
 DEFAULT_CATEGORIES = 20
@@ -62,7 +62,7 @@ def categorical_column(name: str, role: Role, values: Any, categories: int) -> C
         raise Unfit("it has no value")
     few = len(found) <= categories
     common = sorted(found, key=lambda kind: (-found[kind], kind or ""))  # ties by name
-    named = [kind for kind in common if kind is not None and kind not in RESERVED and len(kind) <= MAX_TEXT]
+    named = [kind for kind in common if kind is not None and kind not in RESERVED and is_label(kind)]
     named = [kind for kind in named if found[kind] >= RARE_ROWS or (few and role == "prediction")][:categories]
     counts = [found[kind] for kind in named]
     if sum(counts) < NAMED_SHARE * rows:

@@ -12,7 +12,7 @@ import pandas
 from steersman.profile.bins import DEFAULT_BINS, DEFAULT_CATEGORIES, Unfit, categorical_column, numeric_column
 from steersman_profile.counting import UncountableError, columns_of
 from steersman_profile.format import MAX_BINS, MAX_COLUMNS, Column, Profile, Role, Skipped, Task
-from steersman_profile.values import MAX_TEXT
+from steersman_profile.values import MAX_TEXT, is_label
 
 PREDICTION = "prediction"
 """What a model's only output is called."""
@@ -135,7 +135,7 @@ def _few_kinds(values: Any) -> bool:
 
 
 def _column(name: str, role: Role, values: Any, categorical: bool, bins: int, categories: int) -> Column:
-    if not name or len(name) > MAX_TEXT:
+    if not is_label(name):
         raise Unfit(f"a column's name has 1 to {MAX_TEXT} characters")
     series = pandas.Series(numpy.asarray(values) if not isinstance(values, pandas.Series) else values)
     if pandas.api.types.is_datetime64_any_dtype(series) or series.dtype.kind in "mM":

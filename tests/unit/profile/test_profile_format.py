@@ -96,6 +96,8 @@ def test_the_file_as_documented() -> None:
         (lambda c: c.update(columns=[c["columns"][0]] * 2), "two columns 'prediction'"),
         (lambda c: c.update(columns=[3]), r"columns\[0\] is not an object"),
         (lambda c: c["columns"][0].update(name=""), "no 'name' of 1 to 100 characters"),
+        (lambda c: c["columns"][0].update(name="\ud800"), "has a name that is no UTF-8"),
+        (lambda c: c["columns"][0].update(categories=["a", "\ud800"]), "a category of column"),
         (lambda c: c["columns"][0].update(role="label"), "has role 'label'"),
         (lambda c: c["columns"][0].update(kind="text"), "has kind 'text'"),
         (lambda c: c["columns"][0].update(categories=["a", "a"]), "a category twice"),

@@ -198,8 +198,9 @@ def test_names_that_no_revision_has(revision: object) -> None:
     [
         ([[1]], [1], None, "predictions holds lists or objects"),
         (["a"], [{}], None, "ground_truth holds lists or objects"),
-        (["secret" * 20], ["a"], None, "empty or longer than 100 characters"),
-        ([""], ["a"], None, "empty or longer"),
+        (["secret" * 20], ["a"], None, "empty, longer than 100 characters"),
+        ([""], ["a"], None, "empty, longer"),
+        (["\ud800"], ["a"], None, "no UTF-8"),
         (["secret"], [1.5], None, "predictions holds values that are no numbers; give task: classification"),
         ([1], [True], "regression", "ground_truth holds values that are no numbers"),
         ([1.5], [1e101], "regression", "number beyond 1e"),
