@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy
 import pandas
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
 from sklearn.datasets import load_iris
 
 from steersman.profile import build_profile
@@ -69,6 +71,21 @@ async def test_every_bin_is_there_from_the_start_with_its_reference(iris_app: Ap
                 key = sample.labels["column"]
                 shares[key] = shares.get(key, 0) + sample.value
     assert shares == pytest.approx(dict.fromkeys([*FEATURES.columns, "prediction"], 1.0))
+
+
+async def test_odd_names_survive_both_formats(iris_dir: Path, copy_of: Callable[[Path], Path]) -> None:
+    odd = Categorical('a "b"\n\\c', "feature", ("é", "{}", 'x="1",', "\t"), (1, 1, 1, 0), 0, 0)
+    app = served(store(copy_of(iris_dir), dump(Profile(3, (odd,)))))
+    plain = (await get(app, "/metrics")).body.decode()
+    openmetrics = (await get(app, "/metrics", accept="application/openmetrics-text; version=1.0.0")).body.decode()
+    for families in (parse(plain), parse_openmetrics(openmetrics)):
+        found = [
+            (sample.labels["column"], sample.labels["bin"])
+            for family in families
+            for sample in family.samples
+            if sample.name == "steersman_profile_observations_total"
+        ]
+        assert found == [(odd.name, name) for name in odd.bins]
 
 
 async def test_the_reference_itself_is_counted_as_the_reference(iris_app: App) -> None:
