@@ -111,23 +111,29 @@ def columns_of(
         names = [name for name in data.columns if wanted is None or str(name) in wanted]
         return {str(name): data[name] for name in names}, len(data)
     if isinstance(data, dict) and data:
-        arrays = {str(name): numpy.asarray(values) for name, values in data.items()}
+        arrays = {str(name): _array(values) for name, values in data.items()}
         rows = {array.shape[0] if array.ndim == 1 else -1 for array in arrays.values()}
         if len(rows) != 1 or -1 in rows:
             raise UncountableError("the data is a dictionary whose values are not lists of one length")
         return arrays, rows.pop()
     if isinstance(data, pandas.Series):
         return {positional or "0": data}, len(data)
-    try:
-        array = numpy.asarray(data)
-    except ValueError:
-        raise UncountableError("the data is a list of rows of different lengths") from None
+    array = _array(data)
     if array.ndim == 2 and array.shape[1] != 1:
         prefix = f"{positional}_" if positional else ""
         return {f"{prefix}{number}": array[:, number] for number in range(array.shape[1])}, len(array)
-    if array.ndim == 0 or array.ndim > 2 or (array.dtype == object and any(isinstance(v, dict) for v in array.flat)):
+    if (
+        array.ndim == 0
+        or array.ndim > 2
+        or (array.dtype == object and any(isinstance(value, dict | list) for value in array.flat))
+    ):
         raise UncountableError(f"the data is a {type(data).__name__} that has no columns")
     return {positional or "0": array.reshape(-1)}, len(array)
+
+
+def _array(values: Any) -> Any:
+    # As objects: of text and NaN, or of text and numbers, numpy would make text.
+    return values if isinstance(values, numpy.ndarray) else numpy.asarray(values, dtype=object)
 
 
 FEW = 32

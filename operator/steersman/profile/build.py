@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy
 import pandas
 
 from steersman.profile.bins import DEFAULT_BINS, DEFAULT_CATEGORIES, Unfit, categorical_column, numeric_column
-from steersman_profile.counting import UncountableError, columns_of
+from steersman_profile.counting import UncountableError, columns_of, distinct
 from steersman_profile.format import MAX_BINS, MAX_COLUMNS, Column, Profile, Role, Skipped, Task
 from steersman_profile.values import MAX_TEXT, is_label
 
@@ -124,20 +123,27 @@ def _task(predictions: Mapping[str, Any]) -> Task | None:
     (values, *more) = predictions.values()
     if more:
         return None
-    series = pandas.Series(values)
+    series = _series(values)
     if pandas.api.types.is_bool_dtype(series) or not pandas.api.types.is_numeric_dtype(series):
         return "classification"
     return "classification" if pandas.api.types.is_integer_dtype(series) and _few_kinds(series) else "regression"
 
 
 def _few_kinds(values: Any) -> bool:
-    return int(pandas.Series(values).nunique()) <= MAX_BINS
+    try:
+        return len(distinct(_series(values), PREDICTION)) <= MAX_BINS + 1  # one of them stands for missing ones
+    except UncountableError:
+        return False
+
+
+def _series(values: Any) -> Any:
+    return pandas.Series(values).infer_objects()  # numbers in a list of objects are numbers
 
 
 def _column(name: str, role: Role, values: Any, categorical: bool, bins: int, categories: int) -> Column:
     if not is_label(name):
         raise Unfit(f"a column's name has 1 to {MAX_TEXT} characters")
-    series = pandas.Series(numpy.asarray(values) if not isinstance(values, pandas.Series) else values)
+    series = _series(values)
     if pandas.api.types.is_datetime64_any_dtype(series) or series.dtype.kind in "mM":
         raise Unfit("dates and times always move on: derive a feature from them")
     if pandas.api.types.is_complex_dtype(series):

@@ -137,6 +137,20 @@ def test_the_task_is_told_by_the_prediction(prediction: list[object], task: str,
     assert [(made.name, made.role) for made in by_name.columns] == [("prediction", "prediction"), ("x", "feature")]
 
 
+def test_numbers_in_lists_and_objects_are_numbers() -> None:
+    made = build_profile(
+        pandas.DataFrame({"x": pandas.Series([1, None, 2.5], dtype=object)}), prediction=[0.5, None, 1.0]
+    )
+    assert [(column.kind, column.missing) for column in made.columns] == [("numeric", 1), ("numeric", 1)]
+    mixed = build_profile(pandas.DataFrame({"x": ["a", numpy.nan, 1, "a", 1] * 5}))
+    assert mixed.columns[0].reference == (10, 10, 0, 5)
+    with pytest.raises(ReferenceDataError, match="the prediction cannot be counted"):
+        build_profile(pandas.DataFrame({"x": [1.0, 2.0]}), prediction=[[1], [1, 2]])
+    with pytest.warns(ReferenceWarning, match="holds lists"):
+        lists = build_profile(pandas.DataFrame({"x": [1.0, 2.0]}), prediction=pandas.Series([[1], [2]]))
+    assert lists.with_role("prediction") == ()
+
+
 def test_a_given_task_wins_and_rare_classes_are_named() -> None:
     frame = pandas.DataFrame({"x": range(6)})
     labels = build_profile(frame, prediction=[0.0, 1.0, 1.0, 1.0, 1.0, 1.0], task="classification")

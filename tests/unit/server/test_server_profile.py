@@ -212,7 +212,7 @@ def test_inputs_that_are_no_frames() -> None:
         (pandas.DataFrame({"x": ["secret"] * 100}), "column 'x' holds values that are no numbers"),
         ({"x": numpy.ones((2, 2))}, "values are not lists of one length"),
         ([{"x": 1}], "list that has no columns"),
-        ([[1], [1, 2]], "rows of different lengths"),
+        ([[1], [1, 2]], "list that has no columns"),
         (numpy.ones((2, 2, 2)), "ndarray that has no columns"),
         (None, "NoneType that has no columns"),
         (pandas.DataFrame([[1, 2]], columns=["x", "x"]), "two columns of one name"),
@@ -241,6 +241,11 @@ def test_inputs_that_are_no_frames() -> None:
 def test_one_output_is_the_prediction_whatever_it_is_called(output: object) -> None:
     profile = Profile(3, (X, Numeric("prediction", "prediction", (1.0,), (2, 1), 0)))
     assert observed(profile, pandas.DataFrame({"x": [1.0, 1.0]}), output) == ([2, 0, 0, 0], [1, 1, 0], "")
+
+
+def test_a_list_keeps_its_types() -> None:
+    profile = Profile(3, (Categorical("prediction", "prediction", ("a", "1"), (2, 1), 0, 0),))
+    assert observed(profile, None, ["a", numpy.nan, None, 1, True])[1] == [1, 1, 1, 2]
 
 
 def test_several_outputs_are_known_by_name_or_place() -> None:
