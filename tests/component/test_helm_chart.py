@@ -11,6 +11,7 @@ from cluster.cache import Cache
 from cluster.progress import Progress
 from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS
 from steersman.api.crds import KINDS
+from steersman.api.meta import LABEL_REVISION
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ResolvedModel
@@ -349,3 +350,6 @@ def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
     assert serve["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
     assert serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 25 < pod["terminationGracePeriodSeconds"]
     assert {"name": "model", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
+    # The server learns its revision by the downward API; the label is on every pod.
+    (revision,) = (variable for variable in serve["env"] if variable["name"] == "STEERSMAN_REVISION")
+    assert revision["valueFrom"] == {"fieldRef": {"fieldPath": f"metadata.labels['{LABEL_REVISION}']"}}
