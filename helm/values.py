@@ -133,6 +133,37 @@ class Crds(ValuesModel):
     """Bring them up to date before an upgrade. It takes Helm 4; with Helm 3 see docs/install.md."""
 
 
+class WebhookIngress(ValuesModel):
+    """An Ingress for the path /webhooks."""
+
+    enabled: bool = False
+    class_name: str = ""
+    host: str = ""
+    tls_secret_name: str = ""
+    """MLflow sends to https only, unless it is told otherwise."""
+    annotations: dict[str, str] = {}
+
+
+class WebhookRoute(ValuesModel):
+    """An HTTPRoute (Gateway API) for the path /webhooks."""
+
+    enabled: bool = False
+    parent_refs: list[KubernetesObject] = []
+    """The Gateways, as [{name: ..., namespace: ...}]."""
+    hostnames: list[str] = []
+
+
+class Webhooks(ValuesModel):
+    """MLflow's webhooks as a reason to look at once: docs/reference/registry.md."""
+
+    enabled: bool = False
+    """Take deliveries, on the Service `<release>-webhooks`, port 80."""
+    default_secret_name: Annotated[str, Field(pattern=rf"{DNS_SUBDOMAIN}|^$", max_length=253)] = ""
+    """A Secret of the release's namespace whose key `secret` is what the default registry signs with."""
+    ingress: WebhookIngress = WebhookIngress()
+    http_route: WebhookRoute = WebhookRoute()
+
+
 class PodDisruptionBudget(ValuesModel):
     """Keeps one replica running while nodes are drained."""
 
@@ -241,6 +272,9 @@ class Values(ValuesModel):
     """Namespaced mode: only these namespaces are watched, with Roles instead of ClusterRoles. Empty: the whole cluster."""
     default_registry: Endpoint = Endpoint()
     """The MLflow server of ModelDeployments that name no ModelRegistry."""
+    webhooks: Webhooks = Webhooks()
+    cluster_name: Annotated[str, Field(pattern=rf"{DNS_LABEL}|^$", max_length=63)] = ""
+    """What tells this cluster from others whose ModelDeployments write back to the same registry."""
     prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()

@@ -41,6 +41,12 @@ def canary(*steps, **more):
     return deployment(strategy={"canary": {"steps": list(steps), **more}})
 
 
+def written_back(what, **model):
+    """A ModelDeployment that follows champion and writes back."""
+    source = {"name": "fraud", "alias": "champion", "writeBack": what} | model
+    return {"model": {key: value for key, value in source.items() if value is not None}}
+
+
 def template(**metric):
     return {"metrics": [{"name": "errors", **metric}]}
 
@@ -107,6 +113,12 @@ GOOD = [
         ),
     ),
     ("ModelRegistry", {"mlflow": {"url": "http://mlflow:5000", "credentials": {"secretName": "login"}}}),
+    (
+        "ModelRegistry",
+        {"mlflow": {"url": "https://mlflow"}, "webhook": {"secretRef": {"name": "hook", "key": "its.key"}}},
+    ),
+    ("ModelDeployment", written_back({"tags": True, "promotedAlias": "v7-live"}, approvalTags=["ticket"])),
+    ("ModelDeployment", written_back({"promotedAlias": "production"}, alias=None, version="7")),
     ("ServingRuntime", {"template": {"spec": {"containers": [{"name": "model", "anything": ["goes"]}]}}}),
     ("ClusterServingRuntime", {"template": {"spec": {}}}),
     ("AnalysisTemplate", template(sequential=SEQUENTIAL)),
@@ -275,6 +287,19 @@ BAD = {
         "ModelDeployment",
         deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "g"}], "adopt": {"name": "route"}}}),
         "give exactly one of parentRefs and adopt",
+    ),
+    "an alias that would follow itself": (
+        "ModelDeployment",
+        written_back({"promotedAlias": "champion"}),
+        "another alias than the one that is followed",
+    ),
+    "a reserved alias": ("ModelDeployment", written_back({"promotedAlias": "Latest"}), "MLflow reserves"),
+    "an alias that reads as a version": ("ModelDeployment", written_back({"promotedAlias": "v7"}), "MLflow reserves"),
+    "nothing to write back": ("ModelDeployment", written_back({"tags": False}), "writeBack needs tags"),
+    "a choice by tags that Steersman writes": (
+        "ModelDeployment",
+        written_back({"tags": True}, alias=None, tags={"steersman.dev/risk/fraud/outcome": "Promoted"}),
+        "Steersman writes them",
     ),
     "a gate of two kinds": (
         "ModelDeployment",

@@ -32,6 +32,15 @@ MONITORED = {
     },
     "modelMetrics": {"podMonitor": {"enabled": True}},
 }
+WEBHOOKS = {
+    "webhooks": {
+        "enabled": True,
+        "defaultSecretName": "hook",
+        "ingress": {"enabled": True, "className": "nginx", "host": "steersman.example", "tlsSecretName": "tls"},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["steersman.example"]},
+    },
+    "clusterName": "eu-1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +104,9 @@ def rules(role):
 # ---------------------------------------------------------------- what Helm makes of it
 
 
-@pytest.mark.parametrize("values", [{}, NAMESPACED, MONITORED], ids=["defaults", "namespaced", "monitored"])
+@pytest.mark.parametrize(
+    "values", [{}, NAMESPACED, MONITORED, WEBHOOKS], ids=["defaults", "namespaced", "monitored", "webhooks"]
+)
 def test_lint_finds_nothing(helm, values):
     code, output = helm("lint", "--strict", str(CHART), values=values)
     assert code == 0, output
@@ -240,6 +251,35 @@ def test_selectors_find_the_pods_of_the_release(render):
     assert (
         monitor["spec"]["selector"]["matchLabels"].items() <= only(manifests, "Service")["metadata"]["labels"].items()
     )
+
+
+def test_webhooks_are_off_unless_asked_for(render):
+    manifests = render()
+    assert from_environment(plain_environment(manifests)).webhook_port == 0
+    assert [service["metadata"]["name"] for service in of_kind(manifests, "Service")] == ["steersman-metrics"]
+
+
+def test_webhooks_reach_every_replica_and_replicas_each_other(render):
+    manifests = render(WEBHOOKS)
+    config, container = from_environment(plain_environment(manifests)), operator_container(manifests)
+    assert {"name": "webhooks", "containerPort": config.webhook_port} in container["ports"]
+    metrics, service = sorted(of_kind(manifests, "Service"), key=lambda each: each["metadata"]["name"])
+    assert service["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "webhooks"}]
+    labels = only(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    # Of a headless Service every pod's address is told, at whichever port.
+    assert metrics["spec"]["clusterIP"] == "None"
+    peer = f"{metrics['metadata']['name']}.steersman-system.svc:{config.webhook_port}"
+    assert config.webhook_peers == (peer,) and config.cluster_name == "eu-1"
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert config.webhook_secret_file == "/etc/steersman/webhook/secret" and mounts["/etc/steersman/webhook"]
+    (rule,) = only(manifests, "Ingress")["spec"]["rules"]
+    assert rule["host"] == "steersman.example" and [path["path"] for path in rule["http"]["paths"]] == ["/webhooks"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == service["metadata"]["name"]
+    route = only(manifests, "HTTPRoute")["spec"]
+    assert route["rules"][0]["backendRefs"] == [{"name": service["metadata"]["name"], "port": 80}]
+    alone = from_environment(plain_environment(render({**WEBHOOKS, "replicas": 1})))
+    assert alone.webhook_peers == ()
 
 
 def test_one_replica_needs_no_disruption_budget(render):

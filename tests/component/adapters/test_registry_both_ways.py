@@ -6,8 +6,10 @@ import asyncio
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.component.adapters.conftest import MLflow
+from tests.component.adapters.conftest import TO_LOOPBACK, MLflow
 
 from cluster.control_plane import ControlPlane, free_ports
 from simulation import OperatorProcess, Scene, objects
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMESPACE, MODEL, SECRET = "risk", "looped", "a-secret-that-both-sides-know"
 WHERE = f"steersman.dev/eu/{NAMESPACE}/fraud"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "registry.md"
 SOON = 10.0
 """Seconds; the registry is polled each hour."""
 EVENTS = [
@@ -132,6 +135,23 @@ def _register(mlflow: MLflow) -> str:
     return str(run)
 
 
+def _as_the_page_says(stage: Stage) -> None:
+    """Register the webhook by the program of docs/reference/registry.md."""
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    program = textwrap.dedent(program).replace("/webhooks/risk/mlflow", f"/webhooks/{NAMESPACE}/{objects.REGISTRY}")
+    settings = {
+        "MLFLOW_TRACKING_URI": stage.mlflow.url,
+        "STEERSMAN_URL": stage.standby_url,
+        "WEBHOOK_SECRET": SECRET,
+        # The program's own part of MLflow checks the address too.
+        **TO_LOOPBACK,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **settings}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0 and "response_status=202" in done.stdout, done.stdout + done.stderr
+
+
 async def _soon(holds: Any, within: float = SOON) -> float:
     """Wait until something holds; the seconds that it took."""
     begin = time.monotonic()
@@ -144,7 +164,7 @@ async def _soon(holds: Any, within: float = SOON) -> float:
 async def test_an_alias_that_moves_is_followed_at_once_and_answered(stage: Stage) -> None:
     run = await asyncio.to_thread(_register, stage.mlflow)
     stage.point("champion", "1")
-    stage.webhook("right", SECRET)
+    await asyncio.to_thread(_as_the_page_says, stage)
     model = {"name": MODEL, "alias": "champion", "writeBack": {"tags": True, "promotedAlias": "production"}}
     spec = {"strategy": {"canary": {"steps": [{"setWeight": 50}, {"pause": {"duration": "1s"}}]}}}
     await stage.scene.api.client.apply(objects.model_deployment(NAMESPACE, "fraud", model, **spec))

@@ -16,6 +16,7 @@ from steersman.adapters.registries import mlflow_facts
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.api.conditions import Reason
 from steersman.core.gates import Missing, ModelFile, Needs, RunFacts, Unknown
+from steersman.core.gates.facts import Dataset
 from steersman.core.gates.signature import Field, Scalar, Signature
 from steersman.ports import RegistryCredentials, RegistryError
 
@@ -61,6 +62,8 @@ class Server:
             "model.pkl": b"weights",
         }
         self.outputs: dict[str, Any] = {}
+        self.inputs: Any = {}
+        self.info: Any = {}
         self.broken: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
         self.headers: list[str | None] = []
@@ -81,7 +84,7 @@ class Server:
             return web.json_response(GONE, status=404)
         answers = {
             "model-versions/get": {"model_version": self.entry},
-            "runs/get": {"run": {"data": self.run, "outputs": self.outputs}},
+            "runs/get": {"run": {"data": self.run, "outputs": self.outputs, "inputs": self.inputs, "info": self.info}},
             "logged-models/m-1": {"model": {"data": self.logged}},
         }
         return web.json_response(answers.get(path, GONE), status=200 if path in answers else 404)
@@ -120,6 +123,33 @@ async def test_only_a_checkpoints_own_metrics_go_before_its_runs(
     server.outputs = {"model_outputs": [{"model_id": "m-0", "step": 9}, {"model_id": "m-1", "step": step}]}
     facts = await client.facts(await serve(server), None, "fraud", "3", Needs(run=True))
     assert isinstance(facts.run, RunFacts) and facts.run.metrics["accuracy"] == accuracy
+
+
+async def test_datasets_and_who_ran_it(serve: Serve, client: MLflowRegistry) -> None:
+    server = Server()
+    dataset = {"name": "train", "digest": "ab12", "source_type": "s3", "source": '{"uri": "s3://b/t"}', "schema": "x"}
+    server.inputs = {
+        "dataset_inputs": [
+            {"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]},
+            {"dataset": {"name": "odd\n\x1b[2J" + "x" * 1000}},
+        ]
+    }
+    server.info = {"run_name": "bold-owl", "user_id": "ann", "start_time": 1767225600000, "end_time": "soon"}
+    facts = await client.facts(await serve(server), None, "fraud", "3", Needs(run=True))
+    assert isinstance(facts.run, RunFacts) and (facts.run_id, facts.source) == ("r1", "models:/m-1")
+    assert facts.run.datasets[0] == Dataset("train", "ab12", "s3", '{"uri": "s3://b/t"}', "training")
+    assert "\x1b" not in facts.run.datasets[1].name and len(facts.run.datasets[1].name) <= 500
+    run = facts.run
+    assert (run.name, run.user, run.started_at, run.ended_at) == ("bold-owl", "ann", 1767225600.0, None)
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {"dataset_inputs": {}}, {"dataset_inputs": [None, 1, {"dataset": []}]}])
+async def test_odd_inputs_and_infos_are_no_trouble(serve: Serve, client: MLflowRegistry, odd: Any) -> None:
+    server = Server()
+    server.inputs = server.info = odd
+    facts = await client.facts(await serve(server), None, "fraud", "3", Needs(run=True))
+    assert isinstance(facts.run, RunFacts) and facts.run.metrics["accuracy"] == 0.9
+    assert all(each == Dataset("", "") for each in facts.run.datasets)
 
 
 async def test_only_what_is_needed_is_asked_for(serve: Serve, client: MLflowRegistry) -> None:
