@@ -178,7 +178,6 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
         "maxRolloutsPerNamespace": 3,
         "notifications": {
             "secretName": "chat",
-            "clusterName": "prod",
             "targets": [{"name": "team", "key": "slack", "events": ["RolledBack"], "title": '{{reason}} "x"'}],
             "schemas": ["slack"],
         },
