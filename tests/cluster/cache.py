@@ -102,9 +102,11 @@ def take_lock(path: Path, *, shared: bool = False) -> int | None:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what an interrupted build left in `folder`; the caller holds the lock of what is built there."""
+    """Remove what interrupted builds left in `folder`; what a living process builds there, of another kind perhaps, stays."""
     for left in folder.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        pid = left.name.rpartition("-")[2]
+        if not (pid.isdecimal() and Path("/proc", pid).exists()):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 UNFINISHED = ".unfinished-"

@@ -12,6 +12,7 @@ from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, 
 from steersman.api.duration import Duration, Interval
 from steersman.api.gates import Gates
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
+from steersman.api.retraining import Retraining
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.steps import StageAnalysis
@@ -165,6 +166,8 @@ class ModelDeploymentSpec(ApiModel):
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""
     rollback_window: RollbackWindow = RollbackWindow(revisions=0)
     watch: Watch | None = None
+    retraining: Retraining | None = None
+    """When and how a new version of the model is trained. It never touches the traffic."""
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 
@@ -189,7 +192,8 @@ class ModelDeploymentSpec(ApiModel):
         for step in self.strategy.canary.plan if self.strategy.canary is not None else ():
             stages += [step.analysis, step.experiment.analysis if step.experiment is not None else None]
         refs = [*self.analysis.templates, *(ref for stage in stages if stage is not None for ref in stage.templates)]
-        return frozenset(ref.name for ref in refs)
+        names = frozenset(ref.name for ref in refs)
+        return names | self.retraining.template_names if self.retraining is not None else names
 
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"

@@ -10,6 +10,7 @@ from pydantic import Field
 from steersman.api.conditions import Condition
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
+from steersman.api.retraining_status import RetrainingStatus
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 
 
@@ -399,4 +400,5 @@ class ModelDeploymentStatus(ApiModel):
     """Manual actions that make sense now: what the annotation steersman.dev/action may say."""
     history: list[HistoryEntry] = []
     """The latest ten rollouts, newest first."""
+    retraining: RetrainingStatus | None = None
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

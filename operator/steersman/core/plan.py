@@ -23,6 +23,7 @@ from steersman.api.traffic import Traffic
 from steersman.core.analysis.model import Verdict
 from steersman.core.conditions import summarize
 from steersman.core.render import render
+from steersman.core.retraining.turn import advance as advance_retraining
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, rollback, watch
 from steersman.core.rollout.actions import handle
@@ -60,8 +61,9 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
             break
     scale(turn)
     queries = due_queries(turn)
+    trained = advance_retraining(turn)
     summarize(turn, judged(turn), _at_target(turn, desired))
-    apply, patch, delete = render(turn, desired)
+    apply, patch, delete = render(turn, desired, trained)
     return Plan(
         before=status,
         status=turn.status,
@@ -69,7 +71,8 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
         patch=patch,
         delete=delete,
         events=tuple(turn.events),
-        queries=queries,
+        queries=(*queries, *trained.queries),
+        errands=trained.errands,
         requeue_at=min(turn.wake_times, default=None),
         clear_action=clear_action,
     )

@@ -15,6 +15,7 @@ from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.analysis.model import MetricQuery, QueryResult
 from steersman.core.pod.template import RegistryAccess
+from steersman.core.retraining.model import Answer, Errand
 
 Manifest = dict[str, Any]
 
@@ -83,6 +84,8 @@ class Snapshot:
     """Why the candidate's pods do not become available, as its pods tell."""
     slot: Problem | None = None
     """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
+    answers: Sequence[Answer] = ()
+    """To errands of retraining."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ class Plan:
     delete: tuple[ObjectRef, ...] = ()
     events: tuple[EventIntent, ...] = ()
     queries: tuple[MetricQuery, ...] = ()
+    errands: tuple[Errand, ...] = ()
+    """Of retraining: everything that is to be under way in the background now."""
     requeue_at: float | None = None
     """When to look again although nothing changed."""
     clear_action: bool = False

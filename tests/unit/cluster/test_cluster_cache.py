@@ -31,10 +31,17 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:
-    (tmp_path / ".unfinished-made-1").mkdir()
+    (tmp_path / ".unfinished-made-9999999").mkdir()  # no process has such a number
     (tmp_path / "whole").mkdir()
     clear_unfinished(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+def test_what_a_living_process_builds_beside_is_left_alone(tmp_path: Path) -> None:
+    with finished_folder(tmp_path / "other") as work:
+        (work / "half").write_text("x")
+        clear_unfinished(tmp_path)
+        assert (work / "half").read_text() == "x"
 
 
 def test_a_folder_without_its_stamp_is_replaced(tmp_path: Path) -> None:
