@@ -15,7 +15,7 @@ from steersman.api.analysis import Argument
 from steersman.api.duration import PATTERN as DURATION_PATTERN
 from steersman.api.duration import Duration, Interval
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
-from steersman.api.metric_access import SecretRef, Tls
+from steersman.api.metric_access import ProviderSettings, SecretRef, Tls
 from steersman.api.retraining_actions import RetrainingAction, WebAddress
 
 MAX_TRIGGERS: Final = 10
@@ -54,16 +54,16 @@ class ScheduleTrigger(ApiModel):
 
     cron: Annotated[str, Field(min_length=9, max_length=128), AfterValidator(_cron)]
     """Five fields as in Debian's cron: minute, hour, day of the month, month, day of the week."""
-    time_zone: Annotated[
-        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=64), AfterValidator(_zone)
-    ] = "Etc/UTC"
+    time_zone: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=64), AfterValidator(_zone)] = (
+        "Etc/UTC"
+    )
     """Of the IANA database. Where a clock is put forward, a moment that is left out comes right after; where it is put back, a moment comes once."""
     starting_deadline: Annotated[Duration, Field(ge=1.0)] = 3600.0
     """How late a moment may be met, because the operator was down or something else had to wait for. After that it is skipped. Of several
     moments that were missed only the last counts."""
 
 
-class GitTag(ApiModel):
+class GitTag(ProviderSettings):
     """Tags of a git repository, such as those that `dvc` users put on a data set, over HTTP."""
 
     url: WebAddress
@@ -76,7 +76,7 @@ class GitTag(ApiModel):
     tls: Tls | None = None
 
 
-class HttpResource(ApiModel):
+class HttpResource(ProviderSettings):
     """A resource whose content changes with the data, such as a .dvc file in a repository."""
 
     url: WebAddress

@@ -14,6 +14,8 @@ import kopf
 from kopf._cogs.structs.references import Insights
 from kopf._core.engines.peering import Identity
 
+from steersman.adapters.data.git_tags import GitTags
+from steersman.adapters.data.http_resource import HttpContent
 from steersman.adapters.kube.client import AioKubeClient, connect
 from steersman.adapters.kube.events import EventRecorder, EventType
 from steersman.adapters.kube.lease import LeaderElector
@@ -29,8 +31,16 @@ from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
+from steersman.adapters.pipelines.airflow import AirflowPipeline
+from steersman.adapters.pipelines.circleci import CircleCIPipeline
+from steersman.adapters.pipelines.github import GitHubPipeline
+from steersman.adapters.pipelines.gitlab import GitLabPipeline
+from steersman.adapters.pipelines.jenkins import JenkinsPipeline
+from steersman.adapters.pipelines.kubeflow import KubeflowPipeline
+from steersman.adapters.pipelines.webhook import WebhookPipeline
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.api.meta import LABEL_DEPLOYMENT
+from steersman.api.retraining_actions import Target
 from steersman.core.snapshot import EventIntent, Problem
 from steersman.ports import ApiError, Conflict, Manifest, NotFound
 from steersman.shell import telemetry as telemetry_module
@@ -48,6 +58,8 @@ from steersman.shell.queue import Key, WorkQueue
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from steersman.shell.registry_status import RegistryReporter
+from steersman.shell.retraining import RetrainingDesk
+from steersman.shell.secret_reader import SecretReader
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.sync import RESYNC_SECONDS, synchronize
@@ -80,7 +92,7 @@ class Operator:
 
     def __init__(self, config: Config, client: AioKubeClient, telemetry: Telemetry) -> None:
         self.config = config
-        self.kinds = watched(config.cluster_wide)
+        self.kinds = watched(config.cluster_wide, config.argo_workflows)
         self.insights = Insights()
         self.telemetry = telemetry
         self.stop = asyncio.Event()
@@ -133,11 +145,38 @@ class Operator:
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
         self._desk = MeasurementDesk(self._queries, self._queue.add, telemetry.queried)
         self._poller = RegistryPoller(self._mlflow, client, self._queue.add, self._on_registry, telemetry.polled)
+        self._retraining = RetrainingDesk(
+            {
+                Target.AIRFLOW: AirflowPipeline(transport),
+                Target.KUBEFLOW: KubeflowPipeline(transport),
+                Target.GITHUB: GitHubPipeline(transport),
+                Target.GITLAB: GitLabPipeline(transport),
+                Target.JENKINS: JenkinsPipeline(transport),
+                Target.CIRCLECI: CircleCIPipeline(transport),
+                Target.WEBHOOK: WebhookPipeline(transport),
+            },
+            {"gitTag": GitTags(transport), "http": HttpContent(transport)},
+            self._mlflow,
+            self._poller.read_credentials,
+            SecretReader(client),
+            self._queue.add,
+            self._may_write,
+            telemetry.errand,
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
         builder = SnapshotBuilder(
-            config, self._store, client, self._poller, self._desk, pods, slots, self._adopted, time.time
+            config,
+            self._store,
+            client,
+            self._poller,
+            self._desk,
+            pods,
+            slots,
+            self._adopted,
+            time.time,
+            self._retraining,
         )
         self._reconciler = Reconciler(
             client,
@@ -152,6 +191,7 @@ class Operator:
             self._may_write,
             telemetry.planned,
             News(),
+            self._retraining,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -212,6 +252,7 @@ class Operator:
         await self._poller.close()
         self._jobs.ending()
         await self._desk.close()
+        await self._retraining.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

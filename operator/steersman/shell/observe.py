@@ -23,6 +23,7 @@ from steersman.shell.parsed import ParsedSpecs, Spec
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
+from steersman.shell.retraining import RetrainingDesk
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 
@@ -41,6 +42,7 @@ class SnapshotBuilder:
         slots: RolloutSlots,
         adopted: AdoptedRoutes,
         clock: Callable[[], float],
+        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`clock` gives seconds since the epoch."""
         self._config = config
@@ -52,6 +54,7 @@ class SnapshotBuilder:
         self._slots = slots
         self._adopted = adopted
         self._clock = clock
+        self._retraining = retraining
         self._specs = ParsedSpecs()
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
@@ -87,6 +90,7 @@ class SnapshotBuilder:
             obstacle=obstacle,
             trouble=trouble,
             slot=self._slots.problem(key, now),
+            answers=self._retraining.answers(key) if self._retraining is not None else (),
         )
 
     def _children(self, key: Key, manifest: Manifest, adopted: Sequence[Manifest] = ()) -> Children:

@@ -20,6 +20,7 @@ from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.queue import Key
 from steersman.shell.registries import RegistryPoller
+from steersman.shell.retraining import RetrainingDesk
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 
@@ -58,6 +59,7 @@ class Reconciler:
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
         news: News,
+        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
         self._client = client
@@ -72,6 +74,7 @@ class Reconciler:
         self._is_leader = is_leader
         self._on_planned = on_planned
         self._news = news
+        self._retraining = retraining
         self._taken: dict[Key, tuple[str, str, str]] = {}
         self.echoes = Echoes()
 
@@ -96,6 +99,10 @@ class Reconciler:
             # Deleted since it was last seen: the watch will say so.
             return None
         self._desk.recorded(key, snapshot.results)
+        if self._retraining is not None:
+            # At once: what is recorded as sent must be, whatever becomes of the objects.
+            self._retraining.recorded(key, snapshot.answers)
+            self._retraining.submit(key, decided.errands)
         self._on_planned(key, decided)
         for event in decided.events:
             self._events.record(manifest, event)
@@ -245,6 +252,8 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._poller.drop(key)
         self._desk.drop(key)
+        if self._retraining is not None:
+            self._retraining.drop(key)
         self._pods.drop(key)
         self._slots.drop(key)
         self._adopted.drop(key)

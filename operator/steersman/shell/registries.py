@@ -180,7 +180,7 @@ class RegistryPoller:
         if server not in self._aliases:
 
             async def search(wanted: Collection[Alias]) -> Mapping[Alias, str]:
-                credentials = await self._read_credentials(source)
+                credentials = await self.read_credentials(source.namespace, source.secret_name)
                 return await self._registry.aliases(source.url, credentials, wanted)
 
             watch = AliasWatch(search, source.interval, lambda seconds: self._observe(str(Reason.RESOLVED), seconds))
@@ -190,7 +190,7 @@ class RegistryPoller:
     async def _ask(self, question: Question) -> Answer:
         source, selector = question
         try:
-            credentials = await self._read_credentials(source)
+            credentials = await self.read_credentials(source.namespace, source.secret_name)
             found = await self._registry.resolve(source.url, credentials, selector)
         except RegistryError as error:
             if error.reason == Reason.REGISTRY_UNAUTHORIZED and source.secret_name is not None:
@@ -198,25 +198,26 @@ class RegistryPoller:
             return Problem(error.reason, str(error))
         return RegistryAnswer(found.version, found.model_id, found.run_id)
 
-    async def _read_credentials(self, source: RegistrySource) -> RegistryCredentials | None:
-        if source.secret_name is None:
+    async def read_credentials(self, namespace: str, secret_name: str | None) -> RegistryCredentials | None:
+        """A registry's credentials; None when it has none. Raises RegistryError."""
+        if secret_name is None:
             return None
-        where, now = (source.namespace, source.secret_name), asyncio.get_running_loop().time()
+        where, now = (namespace, secret_name), asyncio.get_running_loop().time()
         known = self._credentials.get(where)
         if known is not None and now - known[0] < CREDENTIALS_SECONDS:
             return known[1]
         try:
-            secret = await self._client.get("v1", "Secret", source.namespace, source.secret_name)
+            secret = await self._client.get("v1", "Secret", namespace, secret_name)
         except NotFound:
             raise RegistryError(
                 Reason.CREDENTIALS_NOT_FOUND,
-                f"there is no Secret {source.secret_name!r} in namespace {source.namespace!r}",
+                f"there is no Secret {secret_name!r} in namespace {namespace!r}",
             ) from None
         except ApiError as error:
             raise RegistryError(
-                Reason.CREDENTIALS_NOT_FOUND, f"Secret {source.secret_name!r} could not be read (HTTP {error.status})"
+                Reason.CREDENTIALS_NOT_FOUND, f"Secret {secret_name!r} could not be read (HTTP {error.status})"
             ) from None
-        credentials = _credentials(secret.get("data") or {}, source.secret_name)
+        credentials = _credentials(secret.get("data") or {}, secret_name)
         self._credentials[where] = (now, credentials)
         return credentials
 

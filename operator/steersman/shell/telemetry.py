@@ -31,6 +31,8 @@ class _Seen(NamedTuple):
 
     phase: Phase
     rollout_started_at: float | None
+    retraining: str = ""
+    """Id of the latest retraining that ended."""
 
 
 class Telemetry:
@@ -80,6 +82,15 @@ class Telemetry:
         self.registry_polls = Counter(
             "steersman_registry_polls_total", "Questions to registries by result", ["result"], registry=self.registry
         )
+        self.retrainings = Counter(
+            "steersman_retrainings_total", "Retrainings that ended", ["target", "outcome"], registry=self.registry
+        )
+        self.errands = Counter(
+            "steersman_retraining_requests_total",
+            "What came of asking pipelines and data sources",
+            ["target", "result"],
+            registry=self.registry,
+        )
         self.api_requests = Counter(
             "steersman_kube_requests_total",
             "Requests to the API server",
@@ -101,8 +112,12 @@ class Telemetry:
                 self._forget_weight(key)
             return
         rollout = plan.status.rollout
-        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None)
+        trained = plan.status.retraining.history if plan.status.retraining is not None else []
+        latest = trained[0].id if trained else ""
+        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None, latest)
         self._count_ended(before, plan.status)
+        if before is not None and trained and latest != before.retraining:
+            self.retrainings.labels(trained[0].target, trained[0].outcome).inc()
         if rollout is not None:
             self.weight.labels(*key).set(plan.status.candidate_weight)
         elif before is not None and before.rollout_started_at is not None:
@@ -136,6 +151,10 @@ class Telemetry:
         """A metric query was answered or failed."""
         self.queries.labels(result).inc()
         self.query_seconds.observe(seconds)
+
+    def errand(self, target: str, result: str) -> None:
+        """A pipeline or data source was asked."""
+        self.errands.labels(target, result).inc()
 
     def polled(self, result: str, seconds: float) -> None:
         """A registry answered or failed."""

@@ -105,6 +105,28 @@ class MLflowRegistry:
         except RegistryError as error:
             raise RegistryError(error.reason, _censored(str(error), credentials)) from None
 
+    async def newest(self, url: str, credentials: RegistryCredentials | None, model: str) -> str | None:
+        """The highest version of a model that is ready; None when it has none yet. Raises RegistryError."""
+        try:
+            server = _Server(self, server_url(url), _authorization(credentials))
+            return str((await server.newest_with(model, {}))["version"])
+        except ValueError as error:
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL: {error}") from None
+        except RegistryError as error:
+            if error.reason in (Reason.MODEL_NOT_FOUND, Reason.NO_MATCHING_VERSION):
+                return None
+            raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
+    async def model_tag(self, url: str, credentials: RegistryCredentials | None, model: str, key: str) -> str | None:
+        """A tag of a registered model; None when it has none of that name. Raises RegistryError."""
+        try:
+            server = _Server(self, server_url(url), _authorization(credentials))
+            return await server.model_tag(model, key)
+        except ValueError as error:
+            raise RegistryError(Reason.REGISTRY_ERROR, f"unusable registry URL: {error}") from None
+        except RegistryError as error:
+            raise RegistryError(error.reason, _censored(str(error), credentials)) from None
+
     async def facts(
         self, url: str, credentials: RegistryCredentials | None, model: str, version: str, needs: Needs
     ) -> VersionFacts:
@@ -281,6 +303,19 @@ class _Server:
                 break
             query["page_token"] = str(page["next_page_token"])
         return found
+
+    async def model_tag(self, model: str, key: str) -> str | None:
+        try:
+            answer = await self._get("/registered-models/get", name=model)
+        except _Refusal as refusal:
+            if refusal.code != _MISSING:
+                raise self._unexpected(refusal) from None
+            said = f"the registry at {self._base} has no registered model {model!r}"
+            raise RegistryError(Reason.MODEL_NOT_FOUND, said) from None
+        found = answer.get("registered_model")
+        if not isinstance(found, dict):
+            raise self._malformed()
+        return _tags(found).get(key)
 
     async def _require_model(self, model: str) -> None:
         try:

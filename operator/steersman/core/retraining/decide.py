@@ -83,4 +83,3 @@ def _wait(work: Work, found: list[triggers.Cause], why: str) -> None:
         work.set(waiting="")
         return
     work.set(waiting=short(f"{found[0].trigger} ({found[0].reason}) waits: {why}"))
-

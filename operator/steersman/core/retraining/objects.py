@@ -44,8 +44,8 @@ def seen(work: Work, key: str, target: str) -> Manifest | None:
 def owned_by(manifest: Manifest, owner: Manifest) -> Manifest:
     """The manifest with namespace, owner and labels."""
     complete = owned(manifest, owner)
-    metadata = complete["metadata"]
-    return {**complete, "metadata": {**metadata, "labels": {**metadata["labels"], LABEL_PURPOSE: PURPOSE}}}
+    labels = {**manifest["metadata"].get("labels", {}), **complete["metadata"]["labels"], LABEL_PURPOSE: PURPOSE}
+    return {**complete, "metadata": {**complete["metadata"], "labels": labels}}
 
 
 def wanted(work: Work) -> list[Manifest]:
@@ -162,7 +162,14 @@ def _workflow(name: str, settings: ArgoWorkflowAction, told: Mapping[str, str], 
 
 
 def _metadata(name: str, given: Any) -> dict[str, Any]:
-    annotations = given.get("annotations") if isinstance(given, Mapping) else None
-    if annotations is not None and not isinstance(annotations, Mapping):
-        raise PlaceholderError("job.template.metadata.annotations is not a map")
-    return {"name": name, "annotations": {**(annotations or {}), ANNOTATION_ID: name}}
+    labels, annotations = (_map(given, field) for field in ("labels", "annotations"))
+    if any(str(key).startswith(f"{GROUP}/") for key in (*labels, *annotations)):
+        raise PlaceholderError(f"labels and annotations of {GROUP} are the operator's own: a job may not carry them")
+    return {"name": name, "labels": labels, "annotations": {**annotations, ANNOTATION_ID: name}}
+
+
+def _map(given: Any, field: str) -> dict[str, Any]:
+    found = given.get(field) if isinstance(given, Mapping) else None
+    if found is not None and not isinstance(found, Mapping):
+        raise PlaceholderError(f"job.template.metadata.{field} is not a map")
+    return dict(found or {})

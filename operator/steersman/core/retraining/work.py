@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,8 @@ from steersman.core.snapshot import Children, EventIntent
 
 MESSAGE: Final = 256
 """Characters that are kept of what others say."""
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -117,5 +120,6 @@ def settings_json(settings: ApiModel) -> str:
 
 
 def short(text: str) -> str:
-    """A message that may be kept."""
+    """A message that may be kept: one line, printable."""
+    text = " ".join(_UNPRINTABLE.sub(" ", text).split())
     return text if len(text) <= MESSAGE else text[: MESSAGE - 1] + "…"

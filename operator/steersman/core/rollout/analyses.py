@@ -116,9 +116,7 @@ def judged(turn: Turn) -> Assessment | None:
     return min(assessments, key=lambda found: _SEVERITY.index(found.verdict), default=None)
 
 
-def context(
-    turn: Turn, stage: AnalysisStage, stable: str, candidate: str, reached_at: float | None
-) -> AnalysisContext:
+def context(turn: Turn, stage: AnalysisStage, stable: str, candidate: str, reached_at: float | None) -> AnalysisContext:
     """What an analysis of these revisions has to know."""
     registry = turn.snapshot.registry
     access = RegistryAccess("") if isinstance(registry, Problem) else registry
