@@ -79,6 +79,14 @@ class CloudWatch(ValuesModel):
     reads every metric that this identity may."""
 
 
+class Retraining(ValuesModel):
+    """Retraining of models."""
+
+    argo_workflows: bool = False
+    """Let retrainings be Argo Workflows. Everybody who may write a ModelDeployment then runs Workflows in its namespace, with any
+    service account of it."""
+
+
 class Log(ValuesModel):
     """The operator's log."""
 
@@ -200,6 +208,7 @@ class Values(ValuesModel):
     prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
+    retraining: Retraining = Retraining()
     log: Log = Log()
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are reconciled at the same time."""

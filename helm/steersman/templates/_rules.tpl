@@ -55,10 +55,15 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
-# Jobs that measure.
+# Jobs that measure, and Jobs that train.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, create, delete]
+  verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.retraining.argoWorkflows }}
+- apiGroups: [argoproj.io]
+  resources: [workflows]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 # Only those that a ModelRegistry or a metric names, only in the ModelDeployment's namespace; never listed, so never read by chance.
 - apiGroups: [""]
   resources: [secrets]

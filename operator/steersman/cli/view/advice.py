@@ -46,6 +46,8 @@ _ADVICE: dict[Reason, str] = {
     Reason.ANALYSIS_ERROR: "see that the metric server answers and that the template's query is right",
     Reason.MINIMUM_REPLICAS_UNAVAILABLE: "look at the pods: kubectl get pods -n {namespace} -l steersman.dev/deployment={name}",
     Reason.ROUTE_NOT_ACCEPTED: "see why the gateway refuses it: kubectl describe {route} -n {namespace}",
+    Reason.RETRAINING_INVALID: "correct spec.retraining, or what it refers to, as the message says",
+    Reason.RETRAINING_FAILED: "look into the pipeline's own log, correct the cause, then: steersman retrain {name} -n {namespace}",
     Reason.WEIGHTS_PENDING: "if this lasts, see the route: kubectl describe {route} -n {namespace}",
 }
 
