@@ -139,6 +139,8 @@ class CircleCIAction(HttpTarget):
     project: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", max_length=250)]
     """Project slug, e.g. gh/example/fraud."""
     branch: Ref = "main"
+    definition_id: Segment | None = None
+    """Which pipeline definition of the project; needed where GitHub is connected by CircleCI's GitHub App."""
     credentials: SecretRef
     """A Secret with the key `token`: a personal API token."""
 

@@ -60,14 +60,15 @@ class Reply:
             raise self.malformed()
         return found
 
-    def listed(self, key: str | None = None) -> list[dict[str, Any]]:
+    def listed(self, key: str | None = None, *, may_be_absent: bool = False) -> list[dict[str, Any]]:
         """A list of JSON objects, or the one under a key. Raises PipelineError."""
         try:
             found = json.loads(self.body)
         except (ValueError, RecursionError):
             raise self.malformed() from None
         if key is not None:
-            found = found.get(key, []) if isinstance(found, dict) else None
+            absent = [] if may_be_absent else None
+            found = found.get(key, absent) if isinstance(found, dict) else None
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise self.malformed()
         return found

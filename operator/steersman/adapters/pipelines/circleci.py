@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from steersman.adapters.metrics.transport import Transport
@@ -25,9 +25,15 @@ class CircleCIPipeline:
     async def start(self, order: Order, secrets: Secrets) -> Run:
         """Trigger. Raises PipelineError."""
         settings = settings_of(CircleCIAction, order)
-        document = {"branch": settings.branch, "parameters": dict(order.parameters)}
-        slug = quote(settings.project, safe="/")
-        reply = await self._calls(settings, secrets).post(f"/api/v2/project/{slug}/pipeline", document)
+        path = f"/api/v2/project/{quote(settings.project, safe='/')}/pipeline"
+        document: dict[str, Any] = {"parameters": dict(order.parameters)}
+        if settings.definition_id is None:
+            document["branch"] = settings.branch
+        else:
+            path += "/run"
+            branch = {"branch": settings.branch}
+            document |= {"definition_id": settings.definition_id, "config": branch, "checkout": branch}
+        reply = await self._calls(settings, secrets).post(path, document)
         if not 200 <= reply.status < 300:
             raise reply.refused()
         found = reply.document()

@@ -59,7 +59,7 @@ class KubeflowPipeline:
         reply = await self._calls(settings, secrets).get(RUNS + query)
         if not 200 <= reply.status < 300:
             raise reply.refused()
-        named = [each for each in reply.listed("runs") if each.get("display_name") == order.key]
+        named = [each for each in reply.listed("runs", may_be_absent=True) if each.get("display_name") == order.key]
         return _run(reply, named[0]) if named else None
 
     async def state(self, order: Order, ref: str, secrets: Secrets) -> Run:
