@@ -250,7 +250,8 @@ FINE = {
     "AwaitingAnalysis", "Promoted", "RolloutComplete", "RolloutCancelled", "RolloutSuperseded", "RolledBack", "ScaledDown",
     "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
     "NoStableRevision", "Reachable", "HeaderRouteSet", "MirrorSet", "ScaleSet", "ExperimentStarted", "ExperimentEnded",
-    "PrePulling", "WatchStarted", "WatchEnded",
+    "PrePulling", "WatchStarted", "WatchEnded", "RetrainingStarted", "RetrainingRetrying", "RetrainingSucceeded",
+    "RetrainingCancelled", "RetrainingSkipped", "RetrainingWaiting", "RetrainingSuspended", "NotRetrained",
 }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class Reply:
         except (ValueError, RecursionError):
             raise self.malformed() from None
         if key is not None:
-            absent = [] if may_be_absent else None
+            absent: list[Any] | None = [] if may_be_absent else None
             found = found.get(key, absent) if isinstance(found, dict) else None
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise self.malformed()
