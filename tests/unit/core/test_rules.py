@@ -55,9 +55,16 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "blueGreen": {"prePromotionAnalysis": ERRORS, "postPromotionAnalysis": ERRORS, "autoPromotion": False}
     },
 }
+RETRAINING: dict[str, Any] = {
+    "triggers": [{"name": "often", "schedule": {"cron": "*/2 * * * *", "startingDeadline": "60s"}}],
+    "action": {"job": {"template": {"spec": {"template": {"spec": {"containers": [{"name": "t", "image": "t"}]}}}}}},
+    "cooldown": "30s",
+    "retries": {"limit": 1, "delay": "5s"},
+}
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
+    "retrain",
 ]
 
 
@@ -90,7 +97,15 @@ class Rollouts(RuleBasedStateMachine):
         self.world.answer = before
 
     def change_spec(
-        self, strategy: str, replicas: int, paused: bool, value: str, analysed: bool, watched: bool, window: int
+        self,
+        strategy: str,
+        replicas: int,
+        paused: bool,
+        value: str,
+        analysed: bool,
+        watched: bool,
+        window: int,
+        retrained: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -100,7 +115,11 @@ class Rollouts(RuleBasedStateMachine):
             analysis=ERRORS if analysed else {},
             rollbackWindow={"revisions": window},
         )
-        self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
+        more: dict[str, Any] = {"watch": {"duration": "60s"}} if watched else {}
+        self.world.change_spec(spec | more | ({"retraining": RETRAINING} if retrained else {}))
+
+    def trainings(self, end: str | None) -> None:
+        self.world.trainings_end = end
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
         """The way into the middle of a rollout, which mere chance finds too seldom."""
@@ -181,6 +200,13 @@ class Rollouts(RuleBasedStateMachine):
         assert set(weights) <= self.world.planned_weights
 
     @invariant()
+    def one_training_at_a_time(self) -> None:
+        running = [c for (kind, _), c in self.world.children.items() if kind == "Job" and not c.get("status")]
+        assert len(running) <= 1
+        training = self.world.status.retraining
+        assert training is None or len(training.history) <= 10
+
+    @invariant()
     def every_backend_of_the_route_exists(self) -> None:
         for revision in self.world.route_weights():
             assert ("Service", revision) in self.world.children
@@ -225,6 +251,7 @@ class Rollouts(RuleBasedStateMachine):
         assert world.status.stable.version == "3", world.status.message
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
+        assert not [name for kind, name in world.children if kind == "Job"]
         assert world.promises.broken == []
 
 
@@ -257,6 +284,7 @@ HAPPENINGS = st.one_of(
         analysed=st.sampled_from([True, True, False]),
         watched=st.booleans(),
         window=st.integers(0, 2),
+        retrained=st.booleans(),
     ),
     *[_happening("something_happens_in_the_middle", what=st.sampled_from(MIDDLE))] * 3,
     _happening("act", action=st.sampled_from(ACTIONS)),
@@ -268,6 +296,7 @@ HAPPENINGS = st.one_of(
         prometheus=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
     ),
+    _happening("trainings", end=st.sampled_from([None, "Complete", "Failed"])),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),
     _happening("the_clock_steps", seconds=st.sampled_from([-600, -20, 20, 3600])),
     *[_happening("time_passes", seconds=st.sampled_from([1, 20, 70, 200]))] * 3,
