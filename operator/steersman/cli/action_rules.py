@@ -158,7 +158,8 @@ def _pause(md: ModelDeployment) -> UserError | None:
 def _retrain(md: ModelDeployment) -> UserError | None:
     if md.spec.retraining is None:
         return UserError(
-            "nothing can be retrained: spec.retraining is not set", "say there what trains: docs/reference/retraining.md"
+            "nothing can be retrained: spec.retraining is not set",
+            "say there what trains: docs/reference/retraining.md",
         )
     status = md.status.retraining
     if status is not None and status.current is not None:

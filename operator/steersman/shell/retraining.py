@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from steersman.api.metric_access import ProviderSettings
-from steersman.api.retraining import GitTag, HttpResource, ModelTag
-from steersman.api.retraining_actions import RetrainingAction, Target
+from steersman.api.retraining import ModelTag
+from steersman.api.retraining_actions import Target
 from steersman.core.naming import content_hash
 from steersman.core.retraining.model import (
     Answer,
@@ -25,7 +24,6 @@ from steersman.core.retraining.model import (
     Look,
     Order,
     Registry,
-    Run,
     RunState,
 )
 from steersman.ports import (
@@ -39,6 +37,7 @@ from steersman.ports import (
     Secrets,
 )
 from steersman.shell.queue import Key
+from steersman.shell.retraining_settings import quiet, secrets_of_look, secrets_of_order
 from steersman.shell.secret_reader import SecretReader, censored
 
 logger = logging.getLogger(__name__)
@@ -56,13 +55,6 @@ FINDS: Final = 4
 AT_ONCE: Final = 50
 """Errands that speak with a server at the same time."""
 _UNEXPECTED: Final = "it failed in an unexpected way: see the operator's log"
-_SETTINGS: Final = {
-    Target(field.alias or name): next(each for each in field.annotation.__args__ if each is not type(None))
-    for name, field in RetrainingAction.model_fields.items()
-    if field.annotation is not None
-}
-"""The settings' model of each target."""
-_SOURCES: Final[Mapping[str, type[ProviderSettings]]] = {"gitTag": GitTag, "http": HttpResource}
 
 
 class RetrainingDesk:
@@ -192,7 +184,7 @@ class RetrainingDesk:
             return await self._find(errand, pipeline, secrets, "the operator was restarted meanwhile")
         try:
             async with self._turns:
-                return Answer(errand, began=Began.YES, run=_quiet(await pipeline.start(order, secrets), secrets))
+                return Answer(errand, began=Began.YES, run=quiet(await pipeline.start(order, secrets), secrets))
         except PipelineError as error:
             if error.access:
                 self._secrets.forget(secrets)
@@ -215,7 +207,7 @@ class RetrainingDesk:
                 why = f"{why}; {censored(str(error), secrets)}" if number == FINDS - 1 else why
                 continue
             if found is not None:
-                return Answer(errand, began=Began.YES, run=_quiet(found, secrets))
+                return Answer(errand, began=Began.YES, run=quiet(found, secrets))
         return Answer(errand, began=Began.UNKNOWN, error=why)
 
     async def _follow(self, key: Key, errand: Follow) -> None:
@@ -229,7 +221,7 @@ class RetrainingDesk:
                 try:
                     async with self._turns:
                         # The ref may become another one: that of a build, after that of its place in a queue.
-                        run = _quiet(await pipeline.state(errand.order, known.ref, secrets), secrets)
+                        run = quiet(await pipeline.state(errand.order, known.ref, secrets), secrets)
                 except PipelineError as error:
                     if error.access:
                         self._secrets.forget(secrets)
@@ -270,7 +262,7 @@ class RetrainingDesk:
         try:
             if errand.kind == "modelTag":
                 return Answer(errand, value=await self._model_tag(errand))
-            secrets = await self._secrets.read(errand.namespace, _secrets_of(_SOURCES[errand.kind], errand.settings))
+            secrets = await self._secrets.read(errand.namespace, secrets_of_look(errand))
         except (MetricError, RegistryError) as error:
             return Answer(errand, error=str(error))
         try:
@@ -295,13 +287,4 @@ class RetrainingDesk:
         return await self._registry.newest(registry.url, credentials, registry.model)
 
     async def _read(self, order: Order) -> Secrets:
-        return await self._secrets.read(order.namespace, _secrets_of(_SETTINGS[order.target], order.settings))
-
-
-def _secrets_of(model: type[ProviderSettings], settings: str) -> frozenset[str]:
-    return model.model_validate_json(settings).secret_names()
-
-
-def _quiet(run: Run, secrets: Secrets) -> Run:
-    """What a target says, without what it was sent."""
-    return replace(run, message=censored(run.message, secrets), url=censored(run.url, secrets))
+        return await self._secrets.read(order.namespace, secrets_of_order(order))

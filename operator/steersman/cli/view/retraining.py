@@ -71,7 +71,9 @@ def _trigger(memory: TriggerStatus, now: float) -> str:
         return memory.error
     if memory.value is not None:
         base = f", {number(memory.baseline)} at the last training" if memory.baseline is not None else ""
-        return f"{number(memory.value)}{base}" + (f", outside {memory.outside} times in a row" if memory.outside else "")
+        return f"{number(memory.value)}{base}" + (
+            f", outside {memory.outside} times in a row" if memory.outside else ""
+        )
     if memory.seen is not None:
         return memory.seen if memory.seen == memory.trained else f"{memory.seen} is new"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steersman.api.conditions import ConditionStatus, Reason
 from steersman.api.retraining import Retraining
 from steersman.api.retraining_status import RetrainingPhase, RetrainingStatus
-from steersman.core.retraining.run import REASONS
+from steersman.core.retraining.ending import REASONS
 
 _RUNNING = {
     RetrainingPhase.STARTING: "its target is asked to begin",

@@ -8,16 +8,14 @@ from typing import Final
 from steersman.api.conditions import Reason
 from steersman.api.retraining_actions import OBJECTS, Target
 from steersman.api.retraining_status import (
-    KEPT,
-    RetrainingEntry,
     RetrainingOutcome,
     RetrainingPhase,
     RetrainingRun,
-    RetrainingStatus,
 )
 from steersman.core.analysis.placeholders import PlaceholderError
 from steersman.core.naming import content_hash
 from steersman.core.retraining import objects
+from steersman.core.retraining.ending import REASONS, entry, with_entry
 from steersman.core.retraining.model import (
     Answer,
     AskNewest,
@@ -38,12 +36,6 @@ RESEND_SECONDS: Final = 5.0
 MAX_RESEND_SECONDS: Final = 300.0
 NEWEST_SECONDS: Final = 10.0
 """Between two questions for the newest version."""
-
-REASONS: Final = {
-    RetrainingOutcome.SUCCEEDED: Reason.RETRAINING_SUCCEEDED,
-    RetrainingOutcome.FAILED: Reason.RETRAINING_FAILED,
-    RetrainingOutcome.CANCELLED: Reason.RETRAINING_CANCELLED,
-}
 
 
 def begin(work: Work, trigger: str, reason: str) -> None:
@@ -133,32 +125,6 @@ def end(work: Work, outcome: RetrainingOutcome, message: str, version: str = "")
     ended = entry(work.run, outcome, message, work.now, version)
     work.status = with_entry(work.status, ended)
     work.event(REASONS[outcome], f"{ended.id}: {ended.message}", warning=outcome != RetrainingOutcome.SUCCEEDED)
-
-
-def entry(
-    run: RetrainingRun, outcome: RetrainingOutcome, message: str, now: float, version: str = ""
-) -> RetrainingEntry:
-    """What is remembered of a retraining."""
-    return RetrainingEntry(
-        id=run.id,
-        trigger=run.trigger,
-        reason=run.reason,
-        target=run.target,
-        outcome=outcome,
-        message=short(message),
-        started_at=run.started_at,
-        ended_at=now,
-        attempts=run.attempt,
-        url=run.url,
-        stable_version=run.stable_version,
-        version=version,
-    )
-
-
-def with_entry(status: RetrainingStatus, ended: RetrainingEntry) -> RetrainingStatus:
-    """The status once the retraining under way has ended."""
-    history = [ended, *status.history][:KEPT]
-    return status.model_copy(update={"current": None, "last_ended_at": ended.ended_at, "history": history})
 
 
 def _next_attempt(work: Work) -> None:

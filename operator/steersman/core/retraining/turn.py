@@ -11,8 +11,10 @@ from steersman.api.retraining_status import RetrainingOutcome, RetrainingStatus
 from steersman.api.status import AnalysisStage
 from steersman.core.analysis.binding import BindingError, bind
 from steersman.core.analysis.model import BoundMetric, MetricQuery
-from steersman.core.retraining import objects, run
+from steersman.core.retraining import objects
 from steersman.core.retraining.decide import decide
+from steersman.core.retraining.ending import entry as entry_of
+from steersman.core.retraining.ending import with_entry
 from steersman.core.retraining.model import Errand, Registry
 from steersman.core.retraining.work import View
 from steersman.core.rollout.analyses import context
@@ -50,9 +52,9 @@ def _given_up(turn: Turn, status: RetrainingStatus) -> RetrainingStatus:
     """spec.retraining was taken away: the history stays."""
     current = status.current
     if current is not None:
-        entry = run.entry(current, RetrainingOutcome.CANCELLED, "spec.retraining was taken away", turn.now)
+        entry = entry_of(current, RetrainingOutcome.CANCELLED, "spec.retraining was taken away", turn.now)
         turn.event(Reason.RETRAINING_CANCELLED, f"{entry.id}: {entry.message}", warning=True)
-        status = run.with_entry(status, entry)
+        status = with_entry(status, entry)
     return status.model_copy(update={"triggers": [], "waiting": "", "problem": ""})
 
 
