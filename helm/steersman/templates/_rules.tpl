@@ -64,7 +64,7 @@
   resources: [workflows]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
-# Only those that a ModelRegistry or a metric names, only in the ModelDeployment's namespace; never listed, so never read by chance.
+# Only those that a ModelRegistry, a metric or a retraining names, only in the ModelDeployment's namespace; never listed, so never read by chance.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
