@@ -56,6 +56,7 @@ check-generated: ## Fail when a generated file is not what its generator writes
 lock: ## Resolve the dependencies anew (needs uv)
 	@for set in "operator:--extra cloudwatch" "dev:--group test --group lint"; do \
 	  uv pip compile pyproject.toml $${set#*:} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set%%:*}.lock; done
+	@uv pip compile requirements/airflow.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/airflow.lock
 	@uv pip compile --group server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/server.lock
 
 cluster: ## Start a cluster and leave it running (NAME=steersman)

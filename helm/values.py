@@ -99,6 +99,14 @@ class Notifications(ValuesModel):
     whose URL names a host reach whatever the operator can reach."""
 
 
+class Retraining(ValuesModel):
+    """Retraining of models."""
+
+    argo_workflows: bool = False
+    """Let retrainings be Argo Workflows. Everybody who may write a ModelDeployment then runs Workflows in its namespace, with any
+    service account of it."""
+
+
 class Log(ValuesModel):
     """The operator's log."""
 
@@ -277,6 +285,7 @@ class Values(ValuesModel):
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
     notifications: Notifications = Notifications()
+    retraining: Retraining = Retraining()
     log: Log = Log()
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are reconciled at the same time."""

@@ -10,6 +10,7 @@ from steersman.api.conditions import Reason
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.core.gates.facts import Needs, VersionFacts
 from steersman.core.notifications.note import Words
+from steersman.core.retraining.model import Began, Order, Run
 
 Manifest = dict[str, Any]
 Manifests = list[Manifest]
@@ -104,6 +105,54 @@ class NotificationSender(Protocol):
 
     async def close(self) -> None:
         """Begin no more; what is under way ends by its own time limit."""
+
+
+class PipelineError(Exception):
+    """A pipeline's server did not do what was asked; the message says why and holds no secret."""
+
+    def __init__(
+        self, message: str, began: Began = Began.UNKNOWN, *, again_after: float = 0.0, access: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.began = began
+        """Whether a run that was to begin may have begun."""
+        self.again_after = again_after
+        """Seconds that the server asked to wait; 0 when it named none."""
+        self.access = access
+        """It did not accept the credentials: they are worth reading anew."""
+
+
+class Pipeline(Protocol):
+    """A system that runs pipelines; gets the Secrets that the order's settings name."""
+
+    repeatable: bool
+    """Whether starting the same order twice begins one run."""
+
+    async def start(self, order: Order, secrets: Secrets) -> Run:
+        """Begin a run. Raises PipelineError, which says whether it may have begun."""
+        ...
+
+    async def find(self, order: Order, secrets: Secrets) -> Run | None:
+        """The run of an order that may have been started; None when none is found, which need not mean that there is none.
+
+        Raises PipelineError.
+        """
+        ...
+
+    async def state(self, order: Order, ref: str, secrets: Secrets) -> Run:
+        """How a run stands. Raises PipelineError."""
+        ...
+
+    async def cancel(self, order: Order, ref: str, secrets: Secrets) -> None:
+        """End a run, where that can be asked for. Raises PipelineError."""
+        ...
+
+
+class DataSource(Protocol):
+    """Something that changes when data does; gets the Secrets that its settings name."""
+
+    async def look(self, settings: str, secrets: Secrets) -> str | None:
+        """What it shows now, in a few characters; None when there is nothing. `settings` is JSON. Raises MetricError."""
         ...
 
 
@@ -161,6 +210,14 @@ class ModelRegistryClient(Protocol):
 
         What it does not find may be there all the same: `resolve` knows. Raises RegistryError.
         """
+        ...
+
+    async def newest(self, url: str, credentials: RegistryCredentials | None, model: str) -> str | None:
+        """The highest version of a model; None when it has none yet. Raises RegistryError."""
+        ...
+
+    async def model_tag(self, url: str, credentials: RegistryCredentials | None, model: str, key: str) -> str | None:
+        """A tag of a registered model; None when it has none of that name. Raises RegistryError."""
         ...
 
     async def facts(

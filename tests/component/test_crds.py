@@ -86,6 +86,30 @@ def told(**fields):
 
 
 GOOD = [
+    (
+        "ModelDeployment",
+        deployment(
+            retraining={
+                "triggers": [
+                    {"name": "nightly", "schedule": {"cron": "0 3 * * MON#1", "timeZone": "America/Port-au-Prince"}},
+                    {"name": "tag", "data": {"gitTag": {"url": "https://git.example.com/a.git", "pattern": "v*"}}},
+                    {"name": "rows", "data": {"growth": {"template": "t", "metric": "m", "percent": 5.5}}},
+                    {"name": "worse", "metric": {"template": "t", "metric": "m", "looks": 5, "repeatAfter": "24h"}},
+                    {"name": "drift", "drift": {"conditions": ["DataDrift"], "for": "1h"}},
+                ],
+                "action": {
+                    "github": {
+                        "owner": "o",
+                        "repository": "r",
+                        "workflow": "train.yaml",
+                        "credentials": {"secretName": "s"},
+                    }
+                },
+                "parameters": {"base_version": "{{stableVersion}}"},
+                "duringRollout": "Start",
+            }
+        ),
+    ),
     ("ModelDeployment", deployment()),
     told(events=["RolledBack", "AwaitingPromotion"], rate={"burst": 3, "interval": "5m"}),
     told(title="{{deployment}}: {{ reason }} {x}", body="{{cluster}} } {{message}}"),
@@ -171,12 +195,66 @@ def test_free_form_parts_keep_what_the_schema_does_not_know(api):
     assert stored["spec"]["podTemplate"] == pod_template
 
 
+HOOK = {"webhook": {"url": "https://x.example.com/h?a=b", "secret": {"secretName": "s", "key": "k"}}}
+
+
+def retrained(*triggers, **changes):
+    return deployment(retraining={"triggers": list(triggers), "action": HOOK, **changes})
+
+
 BAD = {
     "an event that is never told": (*told(events=["AwaitingAnalysis"]), "Unsupported value"),
     "a placeholder that is not known": (*told(body="{{secret}}"), "spec.notifications[0].body"),
     "a placeholder that is not closed": (*told(title="{{reason"), "spec.notifications[0].title"),
     "two targets of a name": ("ModelDeployment", deployment(notifications=[CHAT, CHAT]), "Duplicate value"),
     "a rate that is too high": (*told(rate={"interval": "100ms"}), "must be at least 1s"),
+    "a retraining without a target": (
+        "ModelDeployment",
+        retrained(action={}),
+        "give exactly one of job, argoWorkflow, airflow",
+    ),
+    "a retraining with two targets": (
+        "ModelDeployment",
+        retrained(action={**HOOK, "job": {"template": {}}}),
+        "give exactly one of job, argoWorkflow, airflow",
+    ),
+    "a workflow of nothing": (
+        "ModelDeployment",
+        retrained(action={"argoWorkflow": {}}),
+        "give exactly one of workflowTemplateRef and spec",
+    ),
+    "a trigger of nothing": (
+        "ModelDeployment",
+        retrained({"name": "x"}),
+        "give exactly one of schedule, data, metric and drift",
+    ),
+    "data of two kinds": (
+        "ModelDeployment",
+        retrained({"name": "x", "data": {"modelTag": {"key": "a"}, "http": {"url": "https://x.example.com"}}}),
+        "give exactly one of gitTag, http, modelTag and growth",
+    ),
+    "growth of nothing": (
+        "ModelDeployment",
+        retrained({"name": "x", "data": {"growth": {"template": "t", "metric": "m"}}}),
+        "give exactly one of by and percent",
+    ),
+    "a trigger twice": (
+        "ModelDeployment",
+        retrained(*[{"name": "x", "schedule": {"cron": "0 3 * * *"}}] * 2),
+        "Duplicate value",
+    ),
+    "drift of another kind": (
+        "ModelDeployment",
+        retrained({"name": "x", "drift": {"conditions": ["Ready"]}}),
+        "conditions",
+    ),
+    "a URL with a password": (
+        "ModelDeployment",
+        retrained({"name": "x", "data": {"http": {"url": "https://me:secret@x.example.com"}}}),
+        "url",
+    ),
+    "a parameter with a dash": ("ModelDeployment", retrained(parameters={"a-b": "c"}), "names of parameters"),
+    "a timeout of a year": ("ModelDeployment", retrained(timeout="8760h"), "must be 10s to 720h"),
     "no selector": ("ModelDeployment", {"model": {"name": "m"}}, "give exactly one of version, alias and tags"),
     "two selectors": (
         "ModelDeployment",

@@ -316,7 +316,6 @@ IN_NAMESPACES = {
     ("", "pods"): {"list"},
     ("", "events"): {"create", "patch"},
     ("", "secrets"): {"get"},
-    ("batch", "jobs"): {"get", "list", "create", "delete"},
 }
 IN_THE_CLUSTER = {
     **IN_NAMESPACES,
@@ -336,6 +335,14 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(render):
     assert rules(leader) == {("coordination.k8s.io", "leases"): {"create", "get", "update", "watch"}}
     lease = plain_environment(manifests)["STEERSMAN_LEASE_NAME"]
     assert [rule.get("resourceNames") for rule in leader["rules"]] == [None, [lease]]
+
+
+def test_workflows_are_granted_only_where_they_are_asked_for(render):
+    manifests = render({"retraining": {"argoWorkflows": True}})
+    binding = only(manifests, "ClusterRoleBinding")
+    (role,) = [r for r in of_kind(manifests, "ClusterRole") if r["metadata"]["name"] == binding["roleRef"]["name"]]
+    assert rules(role) == {**IN_THE_CLUSTER, ("argoproj.io", "workflows"): OWNED}
+    assert plain_environment(manifests)["STEERSMAN_ARGO_WORKFLOWS"] == "true"
 
 
 def test_namespaced_mode_has_a_role_in_each_namespace_and_nothing_of_the_cluster(render):

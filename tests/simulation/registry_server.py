@@ -27,6 +27,8 @@ class RegisteredModel:
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     """Version to tags."""
     aliases: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    """Of the model itself."""
 
 
 class RegistryServer(LoopbackServer):
@@ -85,7 +87,8 @@ class RegistryServer(LoopbackServer):
     def _model(self, name: str, request: web.Request) -> web.Response:
         if name not in self.models:
             return _refusal("RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found", 404)
-        return web.json_response({"registered_model": {"name": name}})
+        tags = [{"key": key, "value": value} for key, value in self.models[name].tags.items()]
+        return web.json_response({"registered_model": {"name": name, "tags": tags}})
 
     def _models(self, name: str, request: web.Request) -> web.Response:
         begin, size = int(request.query.get("page_token", "0")), int(request.query.get("max_results", "100"))

@@ -55,11 +55,16 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
-# Jobs that measure.
+# Jobs that measure, and Jobs that train.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, create, delete]
-# Only those that a ModelRegistry, a metric or a notification names, only in the ModelDeployment's namespace; never listed, so never read by chance.
+  verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.retraining.argoWorkflows }}
+- apiGroups: [argoproj.io]
+  resources: [workflows]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+# Only those that a ModelRegistry, a metric, a notification or a retraining names, only in the ModelDeployment's namespace; never listed, so never read by chance.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]

@@ -29,6 +29,8 @@ class ConditionType(StrEnum):
     """The routing object carries the intended weights and its controller accepted them."""
     REACHABLE = "Reachable"
     """A ModelRegistry's server answers."""
+    RETRAINING = "Retraining"
+    """Only there with spec.retraining: a new version of the model is being trained."""
     RECONCILING = "Reconciling"
     """Only there while True, as kstatus has it: a rollout is under way, or the spec was not looked at yet."""
     STALLED = "Stalled"
@@ -131,6 +133,17 @@ class Reason(StrEnum):
     NOT_ENOUGH_DATA = "NotEnoughData"
     NO_REFERENCE = "NoReference"
     DRIFT_UNKNOWN = "DriftUnknown"
+    # Retraining
+    RETRAINING_STARTED = "RetrainingStarted"
+    RETRAINING_RETRYING = "RetrainingRetrying"
+    RETRAINING_SUCCEEDED = "RetrainingSucceeded"
+    RETRAINING_FAILED = "RetrainingFailed"
+    RETRAINING_CANCELLED = "RetrainingCancelled"
+    RETRAINING_SKIPPED = "RetrainingSkipped"
+    RETRAINING_WAITING = "RetrainingWaiting"
+    RETRAINING_SUSPENDED = "RetrainingSuspended"
+    RETRAINING_INVALID = "RetrainingInvalid"
+    NOT_RETRAINED = "NotRetrained"
     # Reachable
     REACHABLE = "Reachable"
 

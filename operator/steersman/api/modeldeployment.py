@@ -14,6 +14,7 @@ from steersman.api.duration import Duration, Interval
 from steersman.api.gates import Gates, Key
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
 from steersman.api.notifications import Notifications
+from steersman.api.retraining import Retraining
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.steps import StageAnalysis
@@ -196,6 +197,8 @@ class ModelDeploymentSpec(ApiModel):
     drift: Drift | None = None
     notifications: Notifications = []
     """Who is told of what happens, beside those whom the operator tells of every ModelDeployment."""
+    retraining: Retraining | None = None
+    """When and how a new version of the model is trained. It never touches the traffic."""
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 
@@ -220,7 +223,8 @@ class ModelDeploymentSpec(ApiModel):
         for step in self.strategy.canary.plan if self.strategy.canary is not None else ():
             stages += [step.analysis, step.experiment.analysis if step.experiment is not None else None]
         refs = [*self.analysis.templates, *(ref for stage in stages if stage is not None for ref in stage.templates)]
-        return frozenset(ref.name for ref in refs)
+        names = frozenset(ref.name for ref in refs)
+        return names | self.retraining.template_names if self.retraining is not None else names
 
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"

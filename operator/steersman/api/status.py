@@ -14,6 +14,7 @@ from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, 
 from steersman.api.lineage import LineageStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
 from steersman.api.notification_status import Pending
+from steersman.api.retraining_status import RetrainingStatus
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 from steersman.api.write_back import WriteBackStatus
 
@@ -412,4 +413,5 @@ class ModelDeploymentStatus(ApiModel):
     lineage: LineageStatus | None = None
     notifications: Pending = []
     """What somebody wants to be told of and was not told yet."""
+    retraining: RetrainingStatus | None = None
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

@@ -26,6 +26,7 @@ def objection(md: ModelDeployment, asked: Request) -> UserError | None:
         Action.RETRY: _retry,
         Action.PAUSE: _pause,
         Action.RESUME: _resume,
+        Action.RETRAIN: _retrain,
     }
     return rules[asked.action](md)
 
@@ -151,6 +152,22 @@ def _pause(md: ModelDeployment) -> UserError | None:
         return UserError("nothing to pause: no rollout is under way", "to hold the next one, set spec.paused to true")
     if md.status.paused:
         return UserError("it is paused already", f"go on: {_command(md, 'resume')}")
+    return None
+
+
+def _retrain(md: ModelDeployment) -> UserError | None:
+    if md.spec.retraining is None:
+        return UserError(
+            "nothing can be retrained: spec.retraining is not set",
+            "say there what trains: docs/reference/retraining.md",
+        )
+    status = md.status.retraining
+    if status is not None and status.current is not None:
+        return UserError(
+            f"the retraining {status.current.id} is under way", f"see where it stands: {_command(md, 'status')}"
+        )
+    if status is not None and status.problem:
+        return UserError(f"no retraining can begin: {status.problem}", "correct spec.retraining")
     return None
 
 

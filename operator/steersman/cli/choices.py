@@ -34,6 +34,7 @@ class Action(StrEnum):
     RETRY = "retry"
     PAUSE = "pause"
     RESUME = "resume"
+    RETRAIN = "retrain"
 
 
 @dataclass(frozen=True)

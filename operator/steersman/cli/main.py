@@ -248,6 +248,17 @@ def resume(
 
 
 @app.command()
+def retrain(
+    name: Name, namespace: Namespace = None, context: Context = None, force: Force = False, no_wait: NoWait = False
+) -> None:
+    """Train a new version of the model now.
+
+    By the action of spec.retraining, whatever its triggers, its cooldown and its suspension say. One retraining is under way at a time.
+    """
+    _act(Request(Action.RETRAIN), name, namespace, context, force, no_wait)
+
+
+@app.command()
 def history(name: Name, namespace: Namespace = None, context: Context = None, output: Output = Format.TABLE) -> None:
     """List the rollouts that ended, newest first.
 

@@ -10,6 +10,7 @@ from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
 from steersman.core.drift import findings as drift_findings
 from steersman.core.kstatus import abnormal
+from steersman.core.retraining.condition import finding as retraining
 from steersman.core.rollout.actions import possible
 from steersman.core.rollout.admission import said
 from steersman.core.rollout.turn import Turn
@@ -48,6 +49,8 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
     }
     if turn.spec.gates and turn.status.gates is not None:
         findings[ConditionType.GATES_PASSED] = _gates(turn.status.gates)
+    if (trained := retraining(turn.spec.retraining, turn.status.retraining)) is not None:
+        findings[ConditionType.RETRAINING] = trained
     if findings[ConditionType.READY][0] != _TRUE and (kind := abnormal(turn, phase, at_target)) is not None:
         about = ConditionType.READY if rollout is None else ConditionType.PROGRESSING
         findings[kind] = (_TRUE, findings[about][1], findings[about][2])
@@ -73,6 +76,7 @@ def _announce(turn: Turn) -> None:
         ConditionType.ACCEPTED: lambda c: c.status == _FALSE,
         ConditionType.MODEL_RESOLVED: lambda c: c.status == _FALSE,
         ConditionType.TRAFFIC_ROUTED: lambda c: c.reason == Reason.ROUTE_NOT_ACCEPTED,
+        ConditionType.RETRAINING: lambda c: c.reason == Reason.RETRAINING_INVALID,
         ConditionType.ANALYSIS_PASSING: lambda c: c.reason in (Reason.ANALYSIS_ERROR, Reason.ANALYSIS_INCONCLUSIVE),
         ConditionType.PROGRESSING: lambda c: (
             c.reason in _CAPACITY_TROUBLE

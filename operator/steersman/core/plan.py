@@ -26,6 +26,7 @@ from steersman.core.drift import Subject, look_for_drift
 from steersman.core.lineage import follow_lineage
 from steersman.core.notifications.outbox import noted
 from steersman.core.render import render
+from steersman.core.retraining.turn import advance as advance_retraining
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
 from steersman.core.rollout.actions import handle
@@ -69,9 +70,10 @@ def _plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]
     scale(turn)
     writes = write_back(turn, desired)
     follow_lineage(turn, desired)
-    queries = (*due_queries(turn), *dict.fromkeys(turn.queries), *_look_for_drift(turn))
+    trained = advance_retraining(turn)
+    queries = (*due_queries(turn), *dict.fromkeys(turn.queries), *_look_for_drift(turn), *trained.queries)
     summarize(turn, judged(turn), _at_target(turn, desired))
-    apply, patch, delete = render(turn, desired)
+    apply, patch, delete = render(turn, desired, trained)
     return Plan(
         before=status,
         status=turn.status,
@@ -82,6 +84,7 @@ def _plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]
         queries=queries,
         questions=tuple(dict.fromkeys(turn.questions)),
         writes=writes,
+        errands=trained.errands,
         requeue_at=min(turn.wake_times, default=None),
         clear_action=clear_action,
     )

@@ -13,6 +13,8 @@ from steersman.core.manifests import (
     revision_service,
     snapshot_object,
 )
+from steersman.core.retraining import objects as retraining_objects
+from steersman.core.retraining.turn import Retrained
 from steersman.core.revision import Revision
 from steersman.core.rollout.turn import Turn
 from steersman.core.snapshot import Manifest, ObjectRef, RoutePatch
@@ -23,7 +25,7 @@ _ROUTES = 3
 
 
 def render(
-    turn: Turn, desired: Revision | None
+    turn: Turn, desired: Revision | None, retrained: Retrained
 ) -> tuple[tuple[Manifest, ...], tuple[RoutePatch, ...], tuple[ObjectRef, ...]]:
     """Manifests to apply, in order, that differ from what is there; changes of adopted routes; owned objects to delete."""
     owner, children = turn.snapshot.manifest, turn.snapshot.children
@@ -51,13 +53,17 @@ def render(
     preview = _previewed(turn)
     if preview is not None:
         wanted.append(owned(preview_service(preview, turn.name), owner))
+    wanted += [retraining_objects.owned_by(manifest, owner) for manifest in retrained.objects]
     wanted.sort(key=lambda manifest: _ORDER.get(manifest["kind"], _ROUTES))
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
     names |= {("ControllerRevision", name) for name in kept_snapshots}
     names |= {("Deployment", name) for name in _live(turn)}
+    names |= retrained.kept
     # What is going already waits for somebody's finalizer, such as KEDA's.
     gone = {(c["kind"], c["metadata"]["name"]) for c in children if c["metadata"].get("deletionTimestamp")}
     stale = [child for child in children if (child["kind"], child["metadata"]["name"]) not in names | gone]
+    # Jobs that measure are looked after by who made them.
+    stale = [child for child in stale if child["kind"] != "Job" or retraining_objects.is_ours(child)]
     # A route that names a Service goes before the Service does.
     stale.sort(key=lambda manifest: -_ORDER.get(manifest["kind"], _ROUTES))
     apply = tuple(m for m in wanted if needs_apply(m, children.get(m["kind"], m["metadata"]["name"])))

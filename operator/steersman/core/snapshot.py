@@ -16,6 +16,7 @@ from steersman.api.status import ModelDeploymentStatus, Phase
 from steersman.core.analysis.model import MetricQuery, QueryResult
 from steersman.core.gates.questions import Answers, Question
 from steersman.core.pod.template import RegistryAccess
+from steersman.core.retraining.model import Answer, Errand
 from steersman.core.writes import RegistryWrite, Written
 
 Manifest = dict[str, Any]
@@ -95,6 +96,8 @@ class Snapshot:
     """Reasons of events that the operator tells somebody of, whatever the spec says."""
     sent: frozenset[str] = frozenset()
     """Ids of notifications in the status that were sent, or given up."""
+    reports: Sequence[Answer] = ()
+    """Of errands of retraining."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class Plan:
     """All that is to be asked or kept asking; what stands here no more is forgotten."""
     writes: tuple[RegistryWrite, ...] = ()
     """All that is to be written to the registry; what stands here no more is left."""
+    errands: tuple[Errand, ...] = ()
+    """Of retraining: everything that is to be under way in the background now."""
     requeue_at: float | None = None
     """When to look again although nothing changed."""
     clear_action: bool = False

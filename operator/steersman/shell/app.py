@@ -14,6 +14,8 @@ import kopf
 from kopf._cogs.structs.references import Insights
 from kopf._core.engines.peering import Identity
 
+from steersman.adapters.data.git_tags import GitTags
+from steersman.adapters.data.http_resource import HttpContent
 from steersman.adapters.kube.client import AioKubeClient, connect
 from steersman.adapters.kube.events import EventRecorder, EventType
 from steersman.adapters.kube.lease import LeaderElector
@@ -30,9 +32,17 @@ from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
 from steersman.adapters.notify.targets import AppriseSender
+from steersman.adapters.pipelines.airflow import AirflowPipeline
+from steersman.adapters.pipelines.circleci import CircleCIPipeline
+from steersman.adapters.pipelines.github import GitHubPipeline
+from steersman.adapters.pipelines.gitlab import GitLabPipeline
+from steersman.adapters.pipelines.jenkins import JenkinsPipeline
+from steersman.adapters.pipelines.kubeflow import KubeflowPipeline
+from steersman.adapters.pipelines.webhook import WebhookPipeline
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.adapters.replay import ServiceReplay
 from steersman.api.meta import LABEL_DEPLOYMENT
+from steersman.api.retraining_actions import Target
 from steersman.core.snapshot import EventIntent, Problem
 from steersman.ports import ApiError, Conflict, Manifest, NotFound
 from steersman.shell import telemetry as telemetry_module
@@ -54,6 +64,8 @@ from steersman.shell.queue import Key, WorkQueue
 from steersman.shell.reconciler import NotLeader, Reconciler
 from steersman.shell.registries import RegistryPoller, RegistrySource
 from steersman.shell.registry_status import RegistryReporter
+from steersman.shell.retraining import RetrainingDesk
+from steersman.shell.secret_reader import SecretReader
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.sync import RESYNC_SECONDS, synchronize
@@ -89,7 +101,7 @@ class Operator:
 
     def __init__(self, config: Config, client: AioKubeClient, telemetry: Telemetry) -> None:
         self.config = config
-        self.kinds = watched(config.cluster_wide)
+        self.kinds = watched(config.cluster_wide, config.argo_workflows)
         self.insights = Insights()
         self.telemetry = telemetry
         self.stop = asyncio.Event()
@@ -167,6 +179,24 @@ class Operator:
             time.time,
             lambda outcome: telemetry.notifications.labels(outcome).inc(),
         )
+        self._retraining = RetrainingDesk(
+            {
+                Target.AIRFLOW: AirflowPipeline(transport),
+                Target.KUBEFLOW: KubeflowPipeline(transport),
+                Target.GITHUB: GitHubPipeline(transport),
+                Target.GITLAB: GitLabPipeline(transport),
+                Target.JENKINS: JenkinsPipeline(transport),
+                Target.CIRCLECI: CircleCIPipeline(transport),
+                Target.WEBHOOK: WebhookPipeline(transport),
+            },
+            {"gitTag": GitTags(transport), "http": HttpContent(transport)},
+            self._mlflow,
+            registry_secrets.read,
+            SecretReader(client),
+            self._queue.add,
+            self._may_write,
+            telemetry.errand,
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
@@ -186,6 +216,7 @@ class Operator:
             self._write_back,
             time.time,
             self._notifier,
+            self._retraining,
         )
         self._reconciler = Reconciler(
             client,
@@ -203,6 +234,7 @@ class Operator:
             telemetry.planned,
             News(),
             self._notifier,
+            self._retraining,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -268,6 +300,7 @@ class Operator:
         await self._questions.close()
         await self._write_back.close()
         await self._notifier.close()
+        await self._retraining.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

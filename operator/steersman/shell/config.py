@@ -35,6 +35,8 @@ class Config:
     cloudwatch_own_identity: bool = False
     """STEERSMAN_CLOUDWATCH_OWN_IDENTITY, true or false: whether CloudWatch metrics without credentials are asked with the operator's own AWS
     identity, for everybody who may write a template."""
+    argo_workflows: bool = False
+    """STEERSMAN_ARGO_WORKFLOWS, true or false: whether retrainings may be Argo Workflows, which then are watched."""
     pod_name: str = "steersman"
     """STEERSMAN_POD_NAME: identity in the leader election; default: the host name."""
     pod_namespace: str = "default"
@@ -145,6 +147,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         prometheus_credentials=text("PROMETHEUS_CREDENTIALS") or None,
         prometheus_headers=pairs("PROMETHEUS_HEADERS"),
         cloudwatch_own_identity=flag("CLOUDWATCH_OWN_IDENTITY"),
+        argo_workflows=flag("ARGO_WORKFLOWS"),
         pod_name=text("POD_NAME", socket.gethostname()),
         pod_namespace=text("POD_NAMESPACE", "default"),
         lease_name=text("LEASE_NAME", "steersman"),

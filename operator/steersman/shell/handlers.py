@@ -10,7 +10,6 @@ from typing import Any
 
 import kopf
 
-from steersman.api.meta import LABEL_MANAGED_BY
 from steersman.shell.kinds import WatchedKind
 from steersman.shell.store import Store
 
@@ -77,8 +76,9 @@ def settings_for(kinds: tuple[WatchedKind, ...], scan: bool) -> kopf.OperatorSet
     # What a handler does takes microseconds: there is nothing to wait for at the end.
     settings.queueing.exit_timeout = 0.2
     for watched in kinds:
-        if watched.owned:
-            settings.watching.label_selectors[watched.group, watched.plural] = f"{LABEL_MANAGED_BY}=steersman"
+        if watched.labels:
+            selector = ",".join(f"{label}={value}" for label, value in watched.labels.items())
+            settings.watching.label_selectors[watched.group, watched.plural] = selector
     return settings
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steersman.api.meta import GROUP, VERSION
+from steersman.api.meta import GROUP, LABEL_MANAGED_BY, VERSION
+from steersman.core.retraining.objects import LABEL_PURPOSE, PURPOSE
 from steersman.ports import Manifest
 
 
@@ -21,6 +22,15 @@ class WatchedKind:
     cluster_scoped: bool = False
     status_matters: bool = True
     """Whether planning looks at its status. Some controllers write one every few seconds."""
+
+    purpose: str = ""
+    """Only objects with this label of purpose are watched: others of the kind are looked after by who made them."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the watched objects are selected by; empty for all."""
+        ours = {LABEL_MANAGED_BY: "steersman"} if self.owned else {}
+        return ours | ({LABEL_PURPOSE: self.purpose} if self.purpose else {})
 
     @property
     def api_version(self) -> str:
@@ -50,6 +60,7 @@ OWNED = (
     WatchedKind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", owned=True, status_matters=False),
     WatchedKind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", owned=True, status_matters=False),
     WatchedKind("", "v1", "services", "Service", owned=True),
+    WatchedKind("batch", "v1", "jobs", "Job", owned=True, purpose=PURPOSE),
     # Of traffic providers; most of them are not installed in any one cluster.
     WatchedKind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", owned=True),
     WatchedKind("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute", owned=True),
@@ -62,7 +73,11 @@ OWNED = (
     WatchedKind("apisix.apache.org", "v2", "apisixroutes", "ApisixRoute", owned=True),
 )
 
+WORKFLOW = WatchedKind("argoproj.io", "v1alpha1", "workflows", "Workflow", owned=True, purpose=PURPOSE)
+"""Watched only where the configuration allows it: the chart then grants it."""
 
-def watched(cluster_wide: bool) -> tuple[WatchedKind, ...]:
+
+def watched(cluster_wide: bool, argo_workflows: bool = False) -> tuple[WatchedKind, ...]:
     """All kinds; in namespaced mode without the cluster-scoped ones."""
-    return tuple(k for k in (MODEL_DEPLOYMENT, *CONFIGURATION, *OWNED) if cluster_wide or not k.cluster_scoped)
+    kinds = (MODEL_DEPLOYMENT, *CONFIGURATION, *OWNED, *([WORKFLOW] if argo_workflows else []))
+    return tuple(kind for kind in kinds if cluster_wide or not kind.cluster_scoped)

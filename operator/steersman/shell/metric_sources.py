@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
@@ -13,12 +10,8 @@ from pydantic import ValidationError
 from steersman.api.analysis import PROVIDERS, Metric
 from steersman.api.metric_access import ProviderSettings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
-from steersman.ports import AccessRefused, ApiError, KubeClient, MetricError, MetricServer, NotFound, Secrets
-
-SECRET_SECONDS: Final = 60.0
-"""How long a Secret is kept before it is read again; a refusal reads it again at once."""
-SHORTEST_CENSORED: Final = 4
-"""Characters of a Secret's value that are looked for in messages; shorter ones would be found everywhere."""
+from steersman.ports import AccessRefused, KubeClient, MetricError, MetricServer, Secrets
+from steersman.shell.secret_reader import SecretReader, censored
 
 Answer = TypeVar("Answer")
 
@@ -43,8 +36,7 @@ class MetricSources:
 
     def __init__(self, servers: Mapping[str, MetricServer], client: KubeClient) -> None:
         self._servers = servers
-        self._client = client
-        self._secrets: dict[tuple[str, str], tuple[float, Mapping[str, bytes]]] = {}
+        self._secrets = SecretReader(client)
 
     async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
         """Evaluate at the query's moment. Raises MetricError, whose message shows no Secret."""
@@ -76,43 +68,13 @@ class MetricSources:
             raise MetricError(f"the settings of {provider} cannot be used: {said}") from None
         if names and namespace is None:
             raise MetricError(f"the settings of {provider} name a Secret, but no namespace is known for it")
-        secrets = Secrets(namespace or "", {name: await self._read(namespace or "", name) for name in names})
+        secrets = await self._secrets.read(namespace or "", names)
         try:
             return await send(server, secrets)
         except MetricError as error:
             if isinstance(error, AccessRefused):
-                for name in names:
-                    self._secrets.pop((namespace or "", name), None)
-            censored = _censored(str(error), secrets)
-            if censored == str(error):
+                self._secrets.forget(secrets)
+            said = censored(str(error), secrets)
+            if said == str(error):
                 raise
-            raise MetricError(censored) from None
-
-    async def _read(self, namespace: str, name: str) -> Mapping[str, bytes]:
-        now = asyncio.get_running_loop().time()
-        for where in [where for where, (read_at, _) in self._secrets.items() if now - read_at >= SECRET_SECONDS]:
-            del self._secrets[where]
-        known = self._secrets.get((namespace, name))
-        if known is not None:
-            return known[1]
-        try:
-            secret = await self._client.get("v1", "Secret", namespace, name)
-        except NotFound:
-            raise MetricError(f"there is no Secret {name!r} in namespace {namespace!r}") from None
-        except ApiError as error:
-            raise MetricError(f"Secret {name!r} could not be read (HTTP {error.status})") from None
-        try:
-            data = {key: base64.b64decode(value, validate=True) for key, value in (secret.get("data") or {}).items()}
-        except (binascii.Error, TypeError, ValueError):
-            raise MetricError(f"Secret {name!r} in namespace {namespace!r} cannot be read") from None
-        self._secrets[namespace, name] = (now, data)
-        return data
-
-
-def _censored(message: str, secrets: Secrets) -> str:
-    """The message without any value of a Secret, which a server may have repeated."""
-    values = {value.decode(errors="ignore").strip() for data in secrets.values.values() for value in data.values()}
-    for value in sorted(values, key=len, reverse=True):
-        if len(value) >= SHORTEST_CENSORED:
-            message = message.replace(value, "***")
-    return message
+            raise MetricError(said) from None

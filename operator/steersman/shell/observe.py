@@ -26,6 +26,7 @@ from steersman.shell.pods import PodInspector
 from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
 from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
+from steersman.shell.retraining import RetrainingDesk
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.write_back import WriteBackDesk
@@ -48,6 +49,7 @@ class SnapshotBuilder:
         write_back: WriteBackDesk,
         clock: Callable[[], float],
         notifier: Notifier | None = None,
+        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`clock` gives seconds since the epoch."""
         self._write_back = write_back
@@ -62,6 +64,7 @@ class SnapshotBuilder:
         self._slots = slots
         self._adopted = adopted
         self._clock = clock
+        self._retraining = retraining
         self._specs = ParsedSpecs()
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
@@ -102,6 +105,7 @@ class SnapshotBuilder:
             written=self._write_back.written(key),
             cluster=self._config.cluster_name,
             slot=self._slots.problem(key, now),
+            reports=self._retraining.answers(key) if self._retraining is not None else (),
         )
         return self._with_notifications(key, seen)
 

@@ -23,6 +23,7 @@ from steersman.shell.pods import PodInspector
 from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
 from steersman.shell.registries import RegistryPoller
+from steersman.shell.retraining import RetrainingDesk
 from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.write_back import WriteBackDesk
@@ -65,6 +66,7 @@ class Reconciler:
         on_planned: Callable[[Key, Plan | None], None],
         news: News,
         notifier: Notifier | None = None,
+        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
         self._client = client
@@ -82,6 +84,7 @@ class Reconciler:
         self._on_planned = on_planned
         self._news = news
         self._notifier = notifier
+        self._retraining = retraining
         self._taken: dict[Key, tuple[str, str, str]] = {}
         self.echoes = Echoes()
 
@@ -107,6 +110,10 @@ class Reconciler:
             return None
         self._desk.recorded(key, snapshot.results)
         self._write_back.recorded(key, snapshot.written)
+        if self._retraining is not None:
+            # At once: what is recorded as sent must be, whatever becomes of the objects.
+            self._retraining.recorded(key, snapshot.reports)
+            self._retraining.submit(key, decided.errands)
         self._on_planned(key, decided)
         if self._notifier is not None:
             own = snapshot.spec.notifications if isinstance(snapshot.spec, ModelDeploymentSpec) else ()
@@ -262,6 +269,8 @@ class Reconciler:
         self._poller.drop(key)
         self._desk.drop(key)
         self._questions.drop(key)
+        if self._retraining is not None:
+            self._retraining.drop(key)
         self._pods.drop(key)
         self._slots.drop(key)
         self._adopted.drop(key)

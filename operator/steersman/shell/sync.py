@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import defaultdict
 
-from steersman.api.meta import LABEL_MANAGED_BY
 from steersman.ports import ApiError, KubeClient, NotFound
 from steersman.shell.kinds import WatchedKind
 from steersman.shell.store import Store
@@ -39,7 +38,7 @@ async def synchronize(
 
 async def _listed(client: KubeClient, store: Store, watched: WatchedKind, namespaces: tuple[str, ...]) -> bool:
     """Take a kind over into the store; False when it is not served."""
-    labels = {LABEL_MANAGED_BY: "steersman"} if watched.owned else None
+    labels = watched.labels or None
     for namespace in namespaces or (None,):
         wait = RETRY_SECONDS
         while True:

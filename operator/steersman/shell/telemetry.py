@@ -47,6 +47,8 @@ class _Seen(NamedTuple):
     rollout_started_at: float | None
     conditions: tuple[tuple[str, str, str], ...] = ()
     """Type, status and reason."""
+    retraining: str = ""
+    """Id of the latest retraining that ended."""
 
 
 class _Conditions(Collector):
@@ -124,6 +126,15 @@ class Telemetry:
         self.registry_writes = Counter(
             "steersman_registry_writes_total", "Writes to registries by result", ["result"], registry=self.registry
         )
+        self.retrainings = Counter(
+            "steersman_retrainings_total", "Retrainings that ended", ["target", "outcome"], registry=self.registry
+        )
+        self.errands = Counter(
+            "steersman_retraining_requests_total",
+            "What came of asking pipelines and data sources",
+            ["target", "result"],
+            registry=self.registry,
+        )
         self.api_requests = Counter(
             "steersman_kube_requests_total",
             "Requests to the API server",
@@ -160,8 +171,13 @@ class Telemetry:
             return
         rollout = plan.status.rollout
         conditions = tuple((str(c.type), str(c.status), str(c.reason)) for c in plan.status.conditions)
-        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None, conditions)
+        trained = plan.status.retraining.history if plan.status.retraining is not None else []
+        latest = trained[0].id if trained else ""
+        started_at = rollout.started_at if rollout is not None else None
+        self._last[key] = _Seen(plan.status.phase, started_at, conditions, latest)
         self._count_ended(before, plan.status)
+        if before is not None and trained and latest != before.retraining:
+            self.retrainings.labels(trained[0].target, trained[0].outcome).inc()
         if rollout is not None:
             self.weight.labels(*key).set(plan.status.candidate_weight)
         elif before is not None and before.rollout_started_at is not None:
@@ -203,6 +219,10 @@ class Telemetry:
     def wrote(self, result: str) -> None:
         """A registry took a write or refused it."""
         self.registry_writes.labels(result).inc()
+
+    def errand(self, target: str, result: str) -> None:
+        """A pipeline or data source was asked."""
+        self.errands.labels(target, result).inc()
 
     def polled(self, result: str, seconds: float) -> None:
         """A registry answered or failed."""

@@ -345,3 +345,40 @@ async def test_one_slow_registry_does_not_hold_up_another(serve: Serve) -> None:
     assert time.monotonic() - begin < 0.2
     await asyncio.gather(*waiting)
     await client.close()
+
+
+async def test_the_newest_version_and_tags_of_a_model(serve: Serve, client: MLflowRegistry) -> None:
+    answers: dict[str, Any] = {
+        "model-versions/search": {
+            "model_versions": [
+                {"name": "fraud", "version": "9", "status": "PENDING_REGISTRATION"},
+                {"name": "fraud", "version": "8", "status": "READY"},
+            ]
+        },
+        "registered-models/get": {"registered_model": {"name": "fraud", "tags": [{"key": "data", "value": "v3"}]}},
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(answers[request.path.removeprefix("/api/2.0/mlflow/")])
+
+    url = await serve(answer)
+    assert await client.newest(url, None, "fraud") == "8"
+    assert await client.model_tag(url, None, "fraud", "data") == "v3"
+    assert await client.model_tag(url, None, "fraud", "other") is None
+    answers["model-versions/search"] = {}
+    assert await client.newest(url, None, "fraud") is None
+
+
+async def test_a_model_that_is_not_there_has_no_newest_version_and_no_tags(
+    serve: Serve, client: MLflowRegistry
+) -> None:
+    async def missing(request: web.Request) -> web.Response:
+        if request.path.endswith("search"):
+            return web.json_response({})
+        return web.json_response({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}, status=404)
+
+    url = await serve(missing)
+    assert await client.newest(url, None, "fraud") is None
+    with pytest.raises(RegistryError) as caught:
+        await client.model_tag(url, None, "fraud", "data")
+    assert caught.value.reason == Reason.MODEL_NOT_FOUND

@@ -187,7 +187,20 @@ def got_worse_after_promotion() -> Moments:
     assert world.status.rollback is not None and world.status.quarantine is not None
 
 
+def retrained() -> Moments:
+    action = {"job": {"template": {"spec": {"template": {"spec": {"containers": [{"name": "t", "image": "t"}]}}}}}}
+    world = started(retraining={"action": action, "retries": {"limit": 0}})
+    yield from moments(world, 1)
+    world.act("retrain")
+    yield from moments(world, 2)
+    assert world.status.retraining is not None and world.status.retraining.current is not None
+    broken = {"job": {"template": {}}}
+    world.change_spec({**world.manifest["spec"], "retraining": {"action": broken}})
+    yield from moments(world, 2)
+
+
 SCENARIOS = (
+    retrained,
     first_revision,
     every_step,
     every_step_waved_through,
@@ -235,7 +248,9 @@ def test_the_command_agrees_with_the_operator(scenario: Callable[[], Moments]) -
     seen = set()
     for world in scenario():
         status = world.status
-        state = status.model_dump_json(include={"phase", "rollout", "quarantine", "rollback", "paused", "weights"})
+        state = status.model_dump_json(
+            include={"phase", "rollout", "quarantine", "rollback", "paused", "weights", "retraining"}
+        )
         if state in seen:
             continue
         seen.add(state)

@@ -252,6 +252,8 @@ FINE = {
     "NoStableRevision", "Reachable", "HeaderRouteSet", "MirrorSet", "ScaleSet", "ExperimentStarted", "ExperimentEnded",
     "PrePulling", "WatchStarted", "WatchEnded", "GatesPassed", "AwaitingGates",
     "DriftEnded", "NoDrift", "NotEnoughData",
+    "RetrainingStarted", "RetrainingRetrying", "RetrainingSucceeded",
+    "RetrainingCancelled", "RetrainingSkipped", "RetrainingWaiting", "RetrainingSuspended", "NotRetrained",
 }  # fmt: skip
 
 
@@ -469,3 +471,50 @@ def test_a_change_is_one_line_and_measurements_alone_are_none() -> None:
 )
 def test_a_change_tells_what_is_apart_from_the_weights(manifest: samples.Manifest, words: str) -> None:
     assert words in summary(read_model(manifest)[0])
+
+
+def test_retraining_is_shown_with_what_is_under_way_and_what_ended() -> None:
+    manifest = samples.healthy()
+    hook = {"url": "https://train.example.com", "secret": {"secretName": "hook", "key": "secret"}}
+    manifest["spec"]["retraining"] = {"action": {"webhook": hook}, "suspend": True}
+    entry = {
+        "id": "fraud-retrain-2-abcde",
+        "trigger": "nightly",
+        "reason": "the schedule's moment",
+        "target": "webhook",
+        "outcome": "Failed",
+        "message": "out of \x1b[31mmemory",
+        "startedAt": ago(7200),
+        "endedAt": ago(3600),
+    }
+    run = {
+        "id": "fraud-retrain-3-abcde",
+        "trigger": "drift",
+        "reason": "DataDrift: PSI of amount is 0.4",
+        "target": "webhook",
+        "phase": "Running",
+        "startedAt": ago(90),
+        "attemptAt": ago(90),
+        "attempt": 2,
+        "url": "https://train.example.com/runs/3",
+    }
+    memory = [{"name": "rows", "value": 1100.0, "baseline": 1000.0}, {"name": "data", "seen": "b", "trained": "a"}]
+    manifest["status"]["retraining"] = {"number": 3, "current": run, "triggers": memory, "history": [entry]}
+    shown = status(manifest)
+    for line in (
+        "fraud-retrain-3-abcde  webhook, attempt 2  Running  for 90s",
+        "drift: DataDrift: PSI of amount is 0.4",
+        "https://train.example.com/runs/3",
+        "suspended: only a person can begin one",
+        "trigger rows: 1.1e+03, 1e+03 at the last training",
+        "trigger data: b is new",
+        "out of memory",
+    ):
+        assert line in shown, shown
+    assert "Retraining" not in status(samples.healthy())
+    manifest["status"]["retraining"] = {"current": run | {"phase": "BackOff", "attemptAt": ago(-30)}}
+    assert "BackOff, again in 30s" in status(manifest)
+    manifest["status"]["retraining"] = {"problem": "job.template needs a spec"}
+    assert "nothing can begin: job.template needs a spec" in status(manifest)
+    manifest["status"]["retraining"] = {"waiting": "drift (x) waits: a rollout is under way"}
+    assert "drift (x) waits: a rollout is under way" in status(manifest)

@@ -70,9 +70,16 @@ GATES = [
     {"name": "same", "golden": {"tolerance": 0.1}},
 ]
 DRIFT_CONDITIONS = (ConditionType.DATA_DRIFT, ConditionType.CONCEPT_DRIFT)
+RETRAINING: dict[str, Any] = {
+    "triggers": [{"name": "often", "schedule": {"cron": "*/2 * * * *", "startingDeadline": "60s"}}],
+    "action": {"job": {"template": {"spec": {"template": {"spec": {"containers": [{"name": "t", "image": "t"}]}}}}}},
+    "cooldown": "30s",
+    "retries": {"limit": 1, "delay": "5s"},
+}
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
+    "retrain",
 ]
 
 
@@ -118,6 +125,7 @@ class Rollouts(RuleBasedStateMachine):
         gated: int,
         drift: bool,
         told: bool,
+        retrained: bool,
     ) -> None:
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
@@ -130,7 +138,8 @@ class Rollouts(RuleBasedStateMachine):
         )
         if told:
             spec["model"] = spec["model"] | {"writeBack": {"tags": True, "promotedAlias": "production"}}
-        more = {"watch": {"duration": "60s"}} if watched else {}
+        more: dict[str, Any] = {"watch": {"duration": "60s"}} if watched else {}
+        more |= {"retraining": RETRAINING} if retrained else {}
         self.world.change_spec(spec | more | ({"drift": DRIFT} if drift else {}))
 
     def data_drifts(self, shifted: float, rows: float | None, fired: float, seconds: int) -> None:
@@ -140,6 +149,9 @@ class Rollouts(RuleBasedStateMachine):
         for condition in world.status.conditions:
             if condition.type in DRIFT_CONDITIONS:
                 event(f"{condition.type} {condition.status} {condition.reason}")
+
+    def trainings(self, end: str | None) -> None:
+        self.world.trainings_end = end
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
         """The way into the middle of a rollout, which mere chance finds too seldom."""
@@ -238,6 +250,13 @@ class Rollouts(RuleBasedStateMachine):
         assert set(weights) <= self.world.planned_weights
 
     @invariant()
+    def one_training_at_a_time(self) -> None:
+        running = [c for (kind, _), c in self.world.children.items() if kind == "Job" and not c.get("status")]
+        assert len(running) <= 1
+        training = self.world.status.retraining
+        assert training is None or len(training.history) <= 10
+
+    @invariant()
     def every_backend_of_the_route_exists(self) -> None:
         for revision in self.world.route_weights():
             assert ("Service", revision) in self.world.children
@@ -308,6 +327,7 @@ class Rollouts(RuleBasedStateMachine):
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
         assert world.condition("DataDrift") == world.condition("ConceptDrift") == ("False", "NoDrift")
+        assert not [name for kind, name in world.children if kind == "Job"]
         assert world.promises.broken == []
         self._the_registry_says_what_came_of_it()
 
@@ -360,6 +380,7 @@ HAPPENINGS = st.one_of(
         gated=st.sampled_from([0, 0, 1, 2, 3]),
         drift=st.booleans(),
         told=st.booleans(),
+        retrained=st.booleans(),
     ),
     _happening(
         "the_registry_knows",
@@ -386,6 +407,7 @@ HAPPENINGS = st.one_of(
         fired=st.sampled_from([0.0, 1.0]),
         seconds=st.sampled_from([0, 30, 150]),
     ),
+    _happening("trainings", end=st.sampled_from([None, "Complete", "Failed"])),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),
     _happening("the_clock_steps", seconds=st.sampled_from([-600, -20, 20, 3600])),
     *[_happening("time_passes", seconds=st.sampled_from([1, 20, 70, 200]))] * 3,

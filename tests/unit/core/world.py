@@ -109,6 +109,8 @@ class World:
         self.broken: set[str] = set()
         """Revisions whose pods never become available."""
         self.gateway_works = True
+        self.trainings_end: str | None = None
+        """How Jobs of retrainings end, Complete or Failed; None while they go on."""
         self.prometheus_works = True
         self.failing: dict[str, float] = {}
         """Share of failed requests by revision's version."""
@@ -288,6 +290,8 @@ class World:
             elif kind == "DaemonSet" and self.images_come is not None:
                 nodes = {"desiredNumberScheduled": 3, "numberReady": 3 if self.images_come else 1}
                 child["status"] = {"observedGeneration": child["metadata"]["generation"], **nodes}
+            elif kind == "Job" and not child.get("status") and self.trainings_end is not None:
+                child["status"] = {"conditions": [{"type": self.trainings_end, "status": "True"}]}
             elif kind == "HTTPRoute" and self.gateway_works:
                 generation = child["metadata"]["generation"]
                 conditions = [

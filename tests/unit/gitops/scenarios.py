@@ -220,6 +220,13 @@ def _watched() -> World:
     return world
 
 
+def _can_be_retrained() -> World:
+    hook = {"url": "https://train.example.com", "secret": {"secretName": "hook", "key": "secret"}}
+    world = healthy(gateway_spec(retraining={"action": {"webhook": hook}}))
+    world.run(10)
+    return world
+
+
 def _few_pods() -> World:
     world = healthy()
     world.children["Deployment", world.stable]["status"]["availableReplicas"] = 3
@@ -273,7 +280,7 @@ SCENARIOS: dict[str, Scenario] = {
     "traffic returns to stable": Scenario("RollingBack", IN_PROGRESS, PROGRESSING, _on_the_way_back),
     "the spec is not valid in mid-rollout": Scenario("Degraded", FAILED, DEGRADED, _invalid_in_mid_rollout),
     # After it.
-    "healthy": Scenario("Healthy", CURRENT, HEALTHY, healthy),
+    "healthy": Scenario("Healthy", CURRENT, HEALTHY, _can_be_retrained),
     "watched after its promotion": Scenario("Healthy", CURRENT, HEALTHY, _watched),
     "healthy although the registry is down": Scenario("Healthy", CURRENT, HEALTHY, _later(Reason.REGISTRY_UNREACHABLE)),
     "quarantined": Scenario("Degraded", FAILED, DEGRADED, _quarantined),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import aiohttp
 
 from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from steersman.api.retraining_status import RetrainingEntry, RetrainingOutcome, RetrainingStatus
 from steersman.api.status import (
     HistoryEntry,
     ModelDeploymentStatus,
@@ -111,3 +112,35 @@ def test_every_condition_is_one_series_that_says_what_holds_now() -> None:
         assert series(telemetry) == [wanted]
     telemetry.planned(KEY, None)
     assert series(telemetry) == []
+
+
+def test_a_retraining_is_counted_once_when_it_ends_and_not_those_of_before() -> None:
+    telemetry = Telemetry()
+
+    def after(*ids: str) -> Plan:
+        history = [
+            RetrainingEntry(
+                id=each,
+                trigger="manual",
+                reason="",
+                target="job",
+                outcome=RetrainingOutcome.SUCCEEDED,
+                message="",
+                started_at=1,
+                ended_at=2,
+            )
+            for each in ids
+        ]
+        return Plan(ModelDeploymentStatus(), ModelDeploymentStatus(retraining=RetrainingStatus(history=history)))
+
+    def counted() -> float | None:
+        return value(telemetry, "steersman_retrainings_total", target="job", outcome="Succeeded")
+
+    telemetry.planned(KEY, after("a"))
+    telemetry.planned(KEY, after("a"))
+    assert counted() is None
+    telemetry.planned(KEY, after("b", "a"))
+    telemetry.planned(KEY, after("b", "a"))
+    assert counted() == 1
+    telemetry.errand("github", "refused")
+    assert value(telemetry, "steersman_retraining_requests_total", target="github", result="refused") == 1

@@ -12,8 +12,9 @@ from steersman.adapters.registries.mlflow_facts import FactsReader, Read
 from steersman.adapters.registries.mlflow_rest import MISSING, Refusal, Server, Transport, censored
 from steersman.adapters.registries.mlflow_versions import Versions, named
 from steersman.adapters.registries.mlflow_writes import Writes
+from steersman.api.conditions import Reason
 from steersman.core.gates.facts import Needs, VersionFacts
-from steersman.ports import ModelVersion, RegistryCredentials, VersionSelector
+from steersman.ports import ModelVersion, RegistryCredentials, RegistryError, VersionSelector
 
 T = TypeVar("T")
 
@@ -54,6 +55,23 @@ class MLflowRegistry:
         """
         with censored(credentials):
             return await Versions(Server(self._transport, url, credentials)).aliases(set(wanted))
+
+    async def newest(self, url: str, credentials: RegistryCredentials | None, model: str) -> str | None:
+        """The highest version of a model that is ready; None when it has none yet. Raises RegistryError."""
+        with censored(credentials):
+            try:
+                return str(
+                    (await Versions(Server(self._transport, url, credentials)).newest_with(model, {}))["version"]
+                )
+            except RegistryError as error:
+                if error.reason in (Reason.MODEL_NOT_FOUND, Reason.NO_MATCHING_VERSION):
+                    return None
+                raise
+
+    async def model_tag(self, url: str, credentials: RegistryCredentials | None, model: str, key: str) -> str | None:
+        """A tag of a registered model; None when it has none of that name. Raises RegistryError."""
+        with censored(credentials):
+            return await Versions(Server(self._transport, url, credentials)).model_tag(model, key)
 
     async def facts(
         self, url: str, credentials: RegistryCredentials | None, model: str, version: str, needs: Needs

@@ -101,9 +101,16 @@ class Versions:
             query["page_token"] = str(page["next_page_token"])
         return found
 
-    async def _require_model(self, model: str) -> None:
+    async def model_tag(self, model: str, key: str) -> str | None:
+        """A tag of the registered model."""
+        found = (await self._require_model(model)).get("registered_model")
+        if not isinstance(found, dict):
+            raise self._server.malformed()
+        return _tags(found).get(key)
+
+    async def _require_model(self, model: str) -> dict[str, Any]:
         try:
-            await self._get("/registered-models/get", name=model)
+            return await self._get("/registered-models/get", name=model)
         except Refusal as refusal:
             if refusal.code != MISSING:
                 raise self._server.unexpected(refusal) from None

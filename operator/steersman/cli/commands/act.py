@@ -1,4 +1,4 @@
-"""promote, abort, rollback, retry, pause and resume."""
+"""promote, abort, rollback, retry, pause, resume and retrain."""
 
 from __future__ import annotations
 

@@ -53,6 +53,8 @@ _ADVICE: dict[Reason, str] = {
     Reason.DRIFT_DETECTED: "see which columns: steersman drift {name} -n {namespace}; then train on newer data, or find what feeds the model wrong values",
     Reason.NO_REFERENCE: "store a reference with the model by steersman.profile.log_reference, or take spec.drift away",
     Reason.DRIFT_UNKNOWN: "see that the metric server of spec.drift.prometheus, or the operator's own, answers",
+    Reason.RETRAINING_INVALID: "correct spec.retraining, or what it refers to, as the message says",
+    Reason.RETRAINING_FAILED: "look into the pipeline's own log, correct the cause, then: steersman retrain {name} -n {namespace}",
     Reason.WEIGHTS_PENDING: "if this lasts, see the route: kubectl describe {route} -n {namespace}",
 }
 

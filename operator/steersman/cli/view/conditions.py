@@ -23,6 +23,11 @@ _REST = {
     Reason.NO_STABLE_REVISION,
     Reason.NO_DRIFT,
     Reason.NOT_ENOUGH_DATA,
+    Reason.NOT_RETRAINED,
+    Reason.RETRAINING_SUCCEEDED,
+    Reason.RETRAINING_CANCELLED,
+    Reason.RETRAINING_WAITING,
+    Reason.RETRAINING_SUSPENDED,
 }
 """Reasons of conditions that are not True although all is well, or that say nothing which the steps do not say."""
 PATIENCE = 30.0

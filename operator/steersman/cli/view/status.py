@@ -18,6 +18,7 @@ from steersman.cli.view.events import EventLine, render_events
 from steersman.cli.view.gates import gates_table
 from steersman.cli.view.health import PHASE_STYLES, observed
 from steersman.cli.view.history import OUTCOME_STYLES
+from steersman.cli.view.retraining import render_retraining
 from steersman.cli.view.route import route
 from steersman.cli.view.setbacks import render_quarantine, render_rollback, render_watch, watch_note
 from steersman.cli.view.steps import StepState, step_lines
@@ -46,6 +47,7 @@ def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] =
     """Everything that is known about a ModelDeployment. `now` in seconds since the epoch, events newest first."""
     conditions = render_conditions(md, now)
     watch, rollback, quarantine = render_watch(md, now), render_rollback(md), render_quarantine(md)
+    training = render_retraining(md, now)
     sections = (
         _head(md, now),
         _section("Traffic", render_traffic(md, now)),
@@ -57,6 +59,7 @@ def render_status(md: ModelDeployment, now: float, events: Sequence[EventLine] =
         _section("Watch", watch, watch_note(md, now)) if watch is not None else None,
         *_analyses(md, now),
         _last_rollout(md, now),
+        _section("Retraining", training) if training is not None else None,
         _section("Events", render_events(events, now)) if events else None,
     )
     return Group(*(section for section in sections if section is not None))

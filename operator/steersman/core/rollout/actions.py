@@ -165,6 +165,22 @@ def _resume(turn: Turn) -> Consideration:
     return deed
 
 
+def _retrain(turn: Turn) -> Consideration:
+    if turn.spec.retraining is None:
+        return "spec.retraining is not set"
+    status = turn.status.retraining
+    if status is not None and status.current is not None:
+        return f"the retraining {status.current.id} is under way"
+    if status is not None and status.problem:
+        return status.problem
+
+    def deed() -> str:
+        turn.retrain_asked = True
+        return "a retraining begins"
+
+    return deed
+
+
 _ACTIONS: dict[str, Callable[[Turn], Consideration]] = {
     "promote": _promote,
     "promote-full": _promote_full,
@@ -172,6 +188,7 @@ _ACTIONS: dict[str, Callable[[Turn], Consideration]] = {
     "retry": _retry,
     "pause": _pause,
     "resume": _resume,
+    "retrain": _retrain,
 }
 
 WORDS = (*_ACTIONS, "rollback")

@@ -58,7 +58,7 @@ def background(turn: Turn) -> Running | None:
     return Running(
         rollout.analysis,
         turn.metrics.get(rollout.analysis.stage, ()),
-        _context(turn, rollout.analysis.stage, stable, rollout.revision, rollout.weight_reached_at),
+        context(turn, rollout.analysis.stage, stable, rollout.revision, rollout.weight_reached_at),
         lambda analysis: turn.set_rollout(analysis=analysis),
     )
 
@@ -75,7 +75,7 @@ def of_step(turn: Turn) -> Running | None:
     return Running(
         rollout.step_analysis,
         tuple(turn.step_metrics.get(rollout.step, ())),
-        _context(turn, stage, beside, rollout.revision, rollout.step_analysis.started_at),
+        context(turn, stage, beside, rollout.revision, rollout.step_analysis.started_at),
         lambda analysis: turn.set_rollout(step_analysis=analysis),
     )
 
@@ -88,7 +88,7 @@ def of_watch(turn: Turn) -> Running | None:
     return Running(
         watch.analysis,
         turn.metrics.get(AnalysisStage.WATCH, ()),
-        _context(turn, AnalysisStage.WATCH, watch.previous, watch.revision, watch.analysis.started_at),
+        context(turn, AnalysisStage.WATCH, watch.previous, watch.revision, watch.analysis.started_at),
         lambda analysis: turn.set(watch=watch.model_copy(update={"analysis": analysis})),
     )
 
@@ -116,9 +116,8 @@ def judged(turn: Turn) -> Assessment | None:
     return min(assessments, key=lambda found: _SEVERITY.index(found.verdict), default=None)
 
 
-def _context(
-    turn: Turn, stage: AnalysisStage, stable: str, candidate: str, reached_at: float | None
-) -> AnalysisContext:
+def context(turn: Turn, stage: AnalysisStage, stable: str, candidate: str, reached_at: float | None) -> AnalysisContext:
+    """What an analysis of these revisions has to know."""
     registry = turn.snapshot.registry
     access = RegistryAccess("") if isinstance(registry, Problem) else registry
     return AnalysisContext(

@@ -53,6 +53,8 @@ class Turn:
         """Why the spec is not accepted."""
         self.unresolved: Problem | None = None
         """Why the registry names no version."""
+        self.retrain_asked = False
+        """Somebody wants a retraining."""
         self._read: tuple[TrafficIntent, TrafficState] | None = None
 
     @property

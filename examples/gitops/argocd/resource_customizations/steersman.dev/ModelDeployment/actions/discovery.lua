@@ -7,6 +7,7 @@ local labels = {
   { "abort", "Abort: all traffic back to stable", "fa fa-fw fa-stop" },
   { "retry", "Retry the revision that failed", "fa fa-fw fa-redo" },
   { "rollback", "Roll back to the previous revision", "fa fa-fw fa-undo" },
+  { "retrain", "Retrain the model", "fa fa-fw fa-dumbbell" },
 }
 
 local possible = {}

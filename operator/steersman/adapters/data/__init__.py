@@ -1,0 +1,1 @@
+"""Sources that change when data does: one module for each."""

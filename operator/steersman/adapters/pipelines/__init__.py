@@ -1,0 +1,1 @@
+"""Pipelines of other systems, that train: one module for each."""
