@@ -10,6 +10,7 @@ COPY requirements/operator.lock /build/requirements/operator.lock
 RUN /opt/steersman/bin/pip install --require-hashes --only-binary :all: --requirement /build/requirements/operator.lock
 COPY pyproject.toml README.md LICENSE /build/
 COPY operator/steersman /build/operator/steersman
+COPY operator/steersman_profile /build/operator/steersman_profile
 # Bytecode is made here, as the root file system is read-only later; it is valid whatever the files' dates become.
 RUN /opt/steersman/bin/pip install --no-deps /build \
     && /opt/steersman/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/steersman/lib \

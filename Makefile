@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit component e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo demo-loop test unit component e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -14,6 +14,9 @@ help: ## Say what there is
 
 demo: ## Roll a real model out by weights and watch a bad one roll back, live
 	@$(IN_ENV) exec python -m demo $(DEMO)
+
+demo-loop: ## Let a model drift, be retrained, pass its gates and be rolled out, live and without a person
+	@$(IN_ENV) exec python -m loop $(DEMO)
 
 test: ## All tests: unit, component, end to end
 	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/unit tests/component tests/e2e
@@ -65,4 +68,4 @@ cluster-shell: ## A shell with kubectl and helm set up for it
 	@$(IN_ENV) exec python -m cluster shell --name $(NAME)
 
 clean: ## Remove what was made in this checkout; the cache stays
-	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report.*
+	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-report.* loop-report.*

@@ -1,6 +1,7 @@
 """Make the generated parts of the Helm chart: `python helm/generate.py [--check]`.
 
-values.yaml and values.schema.json come from helm/values.py, crds/ from the API models, the version from the package.
+values.yaml and values.schema.json come from helm/values.py, files/dashboards from helm/dashboards, crds/ from the API models,
+the version from the package.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ REPOSITORY = HELM.parent
 CHART = HELM / "steersman"
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "operator")]
 
+from helm.dashboards import dashboard_files  # noqa: E402
 from helm.values import Values  # noqa: E402
 
 import steersman  # noqa: E402
@@ -84,6 +86,7 @@ def chart_files() -> dict[Path, str]:
         CHART / "Chart.yaml": chart_yaml(),
         CHART / "values.yaml": values_yaml(),
         CHART / "values.schema.json": values_schema(),
+        **{CHART / "files" / "dashboards" / name: text for name, text in dashboard_files().items()},
         **{CHART / "crds" / name: text for name, text in crd_files().items()},
     }
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS
 from steersman.api.meta import DNS_LABEL, DNS_SUBDOMAIN
+from steersman.api.notifications import SharedNotification
 
 KubernetesObject = dict[str, Any]
 HTTP_URL_OR_EMPTY = r"^(https?://[^\s@]+)?$"
@@ -77,6 +79,26 @@ class CloudWatch(ValuesModel):
     own_identity: bool = False
     """Ask with the operator's own AWS identity where a metric names no credentials: everybody who may write an AnalysisTemplate then
     reads every metric that this identity may."""
+
+
+class NotificationTarget(SharedNotification):
+    """Somebody who is told of every ModelDeployment; docs/reference/notifications.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Notifications(ValuesModel):
+    """Who is told of what happens, and what ModelDeployments may name (docs/reference/notifications.md)."""
+
+    secret_name: Annotated[str, Field(pattern=rf"{DNS_SUBDOMAIN}|^$", max_length=253)] = ""
+    """A Secret of the release's namespace with an apprise URL for each target's `key`."""
+    targets: Annotated[list[NotificationTarget], Field(max_length=50)] = []
+    """Whom the operator tells of every ModelDeployment, such as [{name: operations, key: slack, events: [RolledBack]}]."""
+    schemas: list[Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}$")]] = list(DEFAULT_SCHEMAS)
+    """The only services that notifications may go to, those of ModelDeployments too; empty turns notifications off. json, form, xml and others
+    whose URL names a host reach whatever the operator can reach."""
+    cluster_name: Annotated[str, Field(max_length=63)] = ""
+    """What stands for {{cluster}} in the texts."""
 
 
 class Log(ValuesModel):
@@ -157,10 +179,32 @@ class ServiceMonitor(ValuesModel):
     """What your Prometheus selects monitors by."""
 
 
+class PrometheusRule(ValuesModel):
+    """Alerts, as a PrometheusRule of the Prometheus Operator (docs/reference/alerts.md). Without it load files/alerts/steersman.yaml yourself."""
+
+    enabled: bool = False
+    labels: dict[str, str] = {}
+    """What your Prometheus selects rules by."""
+    runbook_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """Where your people find docs/reference/alerts.md; each alert's link is this with #<alert> behind it."""
+
+
+class Dashboards(ValuesModel):
+    """Grafana dashboards, as ConfigMaps that Grafana's sidecar picks up (docs/reference/dashboards.md)."""
+
+    enabled: bool = False
+    label: Annotated[str, Field(min_length=1)] = "grafana_dashboard"
+    """The label that the sidecar looks for; its value is `1`."""
+    folder: str = ""
+    """The folder in Grafana, for a sidecar with folderAnnotation grafana_folder."""
+
+
 class Metrics(ValuesModel):
     """The operator's own metrics, on the Service `<release>-metrics`."""
 
     service_monitor: ServiceMonitor = ServiceMonitor()
+    prometheus_rule: PrometheusRule = PrometheusRule()
+    dashboards: Dashboards = Dashboards()
 
 
 class PodMonitor(ValuesModel):
@@ -234,6 +278,7 @@ class Values(ValuesModel):
     prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
+    notifications: Notifications = Notifications()
     log: Log = Log()
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are reconciled at the same time."""

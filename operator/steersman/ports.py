@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from steersman.api.conditions import Reason
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.core.gates.facts import Needs, VersionFacts
+from steersman.core.notifications.note import Words
 
 Manifest = dict[str, Any]
 Manifests = list[Manifest]
@@ -80,6 +81,29 @@ class MetricServer(Protocol):
 
     async def close(self) -> None:
         """End what is under way and close the connections."""
+        ...
+
+
+class NotificationError(Exception):
+    """A notification was not delivered; the message says why and shows nothing of the target's address."""
+
+    def __init__(self, message: str, *, hopeless: bool = False) -> None:
+        super().__init__(message)
+        self.hopeless = hopeless
+        """Whether somebody has to change something first."""
+
+
+class NotificationSender(Protocol):
+    """Delivers notifications."""
+
+    async def send(self, url: str, words: Words, owner: str) -> None:
+        """Deliver to an apprise URL, which is a secret. `owner` is the namespace that named it, empty for the operator's own: one owner's
+        servers that hang hold up no other's. Raises NotificationError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Begin no more; what is under way ends by its own time limit."""
         ...
 
 

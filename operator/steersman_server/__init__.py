@@ -5,6 +5,6 @@
 rollout needs from it: Prometheus metrics, a readiness that means "loaded and answered a real request", responses that
 tell a crash of the model (5xx) from a bad request (4xx), and a stop that loses no request.
 
-Nothing here imports Steersman, and MLflow is imported only where it is used: its import takes seconds, and the server
+Nothing here imports Steersman (only `steersman_profile`, which both share), and MLflow is imported only where it is used: its import takes seconds, and the server
 listens before that.
 """

@@ -4,9 +4,11 @@ from dataclasses import replace
 from enum import StrEnum
 from urllib.parse import quote
 
+from steersman_server.feedback_endpoint import FeedbackEndpoint
 from steersman_server.invocations import Invocations
 from steersman_server.metrics import Metrics
 from steersman_server.model import LoadedModel
+from steersman_server.quality import Quality
 from steersman_server.reply import Application, Receive, Reply, Scope, Send, call, header
 from steersman_server.settings import ServerSettings
 
@@ -22,7 +24,7 @@ class Phase(StrEnum):
 
 
 class App:
-    """Routes: /live, /ready and /metrics; /invocations, /ping, /health and /version of MLflow's scoring server."""
+    """Routes: /live, /ready and /metrics; /feedback; /invocations, /ping, /health and /version of MLflow's scoring server."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.metrics = Metrics()
@@ -30,6 +32,7 @@ class App:
         self.message = "importing MLflow and loading the model"
         self.invocations: Invocations | None = None
         self._settings = settings
+        self._feedback: FeedbackEndpoint | None = None
         self._scoring: Application | None = None
         self._identity = _identity(settings)
 
@@ -45,6 +48,15 @@ class App:
         settings = self._settings
         self.metrics.load_seconds.set(seconds)
         self.metrics.model_info.labels(settings.model_name, settings.model_version, model.flavor).set(1)
+        if model.profile is not None:
+            self.metrics.profile.use(model.profile)
+        if model.profile_error is not None:
+            self.metrics.profile.unreadable(model.profile_error)
+        if settings.feedback:
+            quality = Quality(
+                self.metrics.registry, settings.steersman_revision, model.profile, settings.feedback_error_buckets
+            )
+            self._feedback = FeedbackEndpoint(quality)
         self._scoring = model.application
         self.invocations = Invocations(model.application, self.metrics, settings.max_body_bytes)
         return self.invocations
@@ -70,6 +82,10 @@ class App:
                 if self.invocations is None:
                     return self._unavailable()
                 return await self.invocations.respond(scope, receive)
+            case "/feedback" if self._settings.feedback:
+                if self._feedback is None:
+                    return self._unavailable()
+                return await self._feedback.respond(scope, receive)
             case "/ping" | "/health" | "/version":
                 if self._scoring is None:
                     return self._unavailable()
@@ -85,6 +101,10 @@ class App:
 
 
 def _identity(settings: ServerSettings) -> list[tuple[bytes, bytes]]:
-    """Response headers that tell a client which model version answered it; what cannot stand in a header is escaped."""
-    named = {"x-steersman-model": settings.model_name, "x-steersman-model-version": settings.model_version}
+    """Response headers that tell a client which model version and revision answered it; what cannot stand in a header is escaped."""
+    named = {
+        "x-steersman-model": settings.model_name,
+        "x-steersman-model-version": settings.model_version,
+        "x-steersman-revision": settings.steersman_revision,
+    }
     return [(key.encode(), quote(value, safe=" /:@").encode()) for key, value in named.items() if value]

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from steersman_server.profile import Observation, Observer
+
 
 @dataclass(slots=True)
 class Prediction:
@@ -24,6 +26,8 @@ class Prediction:
     """What the model raised."""
     input_error: str = ""
     """Why MLflow refused the input for the model's type hints, which it checks only inside the guarded function."""
+    observation: Observation | None = None
+    """What the request adds to the counts of the model's profile, when it has one."""
 
 
 CURRENT: ContextVar[Prediction | None] = ContextVar("prediction", default=None)
@@ -34,8 +38,8 @@ class PredictionFailedError(Exception):
     """Tells the scoring server that the model failed; `Prediction.error` has the exception itself."""
 
 
-def guard(predict: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `predict` (same signature) that notes in `CURRENT` what became of it.
+def guard(predict: Callable[..., Any], observer: Observer | None = None) -> Callable[..., Any]:
+    """Return `predict` (same signature) that notes in `CURRENT` what became of it, and what `observer` makes of it.
 
     Everything raised is replaced by `PredictionFailedError`: an `MlflowException` that a model raises must not set the
     status code, and a SystemExit must not stop the server.
@@ -46,6 +50,8 @@ def guard(predict: Callable[..., Any]) -> Callable[..., Any]:
         prediction = CURRENT.get()
         if prediction is None:
             return predict(*args, **kwargs)
+        if observer is not None:
+            prediction.observation = observer.asked(args[0] if args else None)
         try:
             output = predict(*args, **kwargs)
         except BaseException as error:
@@ -56,6 +62,8 @@ def guard(predict: Callable[..., Any]) -> Callable[..., Any]:
             raise PredictionFailedError(type(error).__name__) from error
         prediction.done = True
         prediction.rows = count_rows(output)
+        if observer is not None and prediction.observation is not None:
+            observer.answered(prediction.observation, output)
         return output
 
     return guarded

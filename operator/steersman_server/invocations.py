@@ -1,12 +1,11 @@
 """Answering /invocations: limits, metrics, and status codes that tell the model's errors from the client's."""
 
-import asyncio
-import contextlib
 import json
 import logging
 import time
 from dataclasses import replace
 
+from steersman_server.body import BodyTooLargeError, ClientDisconnectedError, discard_rest, read_body
 from steersman_server.guard import CURRENT, Prediction
 from steersman_server.logs import ExceptionLog
 from steersman_server.metrics import Metrics
@@ -16,22 +15,6 @@ _logger = logging.getLogger(__name__)
 
 MESSAGE_LENGTH = 2000
 """Longest error message, in characters, that is passed on: MLflow's repeat the request's whole input."""
-
-
-DISCARD_SECONDS = 10.0
-"""Time given to a client to finish sending a body that is too large, before it is answered."""
-
-
-class ClientDisconnectedError(Exception):
-    """The client went away before it had sent its request."""
-
-
-class BodyTooLargeError(Exception):
-    """The request's body is larger than allowed; `unread` when not all of it was read."""
-
-    def __init__(self, unread: bool) -> None:
-        super().__init__(unread)
-        self.unread = unread
 
 
 class Invocations:
@@ -49,18 +32,20 @@ class Invocations:
         prediction = Prediction()
         with self._metrics.in_progress.track_inprogress():
             try:
-                reply = await self.answer(scope, await self._read(scope, receive), prediction)
+                reply = await self.answer(scope, await read_body(scope, receive, self._max_body_bytes), prediction)
             except BodyTooLargeError as error:
                 reply = Reply.error(413, "BAD_REQUEST", f"The body is larger than {self._max_body_bytes} bytes.")
                 reply = replace(reply, close=True)
                 if error.unread:
-                    await _discard_rest(scope, receive)
+                    await discard_rest(scope, receive)
             except ClientDisconnectedError:
                 reply = Reply(499)
         self._metrics.duration.observe(time.perf_counter() - started)
         self._metrics.requests.labels(str(reply.status)).inc()
         if reply.status == 200:
             self._metrics.predictions.inc(prediction.rows)
+            if prediction.observation is not None:
+                self._metrics.profile.add(prediction.observation)
         return reply
 
     async def answer(self, scope: Scope, body: bytes, prediction: Prediction) -> Reply:
@@ -99,34 +84,6 @@ class Invocations:
         self._metrics.exception(name)
         self._exceptions.error("The model failed", error)
         return Reply.error(500, "INTERNAL_ERROR", f"{what} {name}.")
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        length = header(scope, b"content-length") or "0"
-        if length.isdecimal() and int(length) > self._max_body_bytes:
-            raise BodyTooLargeError(unread=True)
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnectedError
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._max_body_bytes:
-                raise BodyTooLargeError(unread=message.get("more_body", False))
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-
-
-async def _discard_rest(scope: Scope, receive: Receive) -> None:
-    """Read what is left of a body for a while: a connection closed before that is reset, and the response lost."""
-    if header(scope, b"expect") is not None:  # the client waits for leave to send its body
-        return
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while (await receive()).get("more_body", False):
-                pass
 
 
 def _client_error(reply: Reply) -> Reply:

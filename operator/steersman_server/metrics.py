@@ -12,6 +12,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from steersman_server.profile_metrics import ProfileCollector
+
 EXCEPTION_TYPES = 20
 """Distinct values of the label ``type`` of ``steersman_exceptions_total``; further types are counted as ``other``."""
 
@@ -60,6 +62,8 @@ class Metrics:
         self.load_seconds = Gauge(
             "steersman_model_load_seconds", "Time that importing and loading the model took.", registry=self.registry
         )
+        self.profile = ProfileCollector()
+        self.registry.register(self.profile)
         self.ready = Gauge("steersman_model_ready", "1 while /ready answers 200, else 0.", registry=self.registry)
 
     def exception(self, type_name: str) -> None:

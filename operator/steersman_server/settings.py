@@ -2,9 +2,17 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""The name of a revision, which is also its Service's."""
+
+
+ERROR_BUCKETS = (*(float(f"{digit}e{power}") for power in range(-3, 6) for digit in (1, 2, 5)), 1e6)
+"""Three for each power of ten, from a thousandth to a million."""
 
 
 class SettingsError(Exception):
@@ -21,6 +29,14 @@ class ServerSettings:
     """Name of the registered model, for the label of ``steersman_model_info``."""
     model_version: str = ""
     """Version of the registered model, for the label of ``steersman_model_info``."""
+    steersman_revision: str = ""
+    """This pod's revision: the header ``x-steersman-revision``, and whose predictions feedback is about when it does not say."""
+    profile: bool = True
+    """Count requests into the model's reference profile, when it has one."""
+    feedback: bool = True
+    """Answer /feedback."""
+    feedback_error_buckets: tuple[float, ...] = ERROR_BUCKETS
+    """Upper bounds of ``steersman_feedback_absolute_error``, ascending and separated by commas, in the unit of the prediction."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod listens on its pod IP
     """Address to listen on."""
     port: int = 8080
@@ -55,6 +71,10 @@ class ServerSettings:
             model_dir=Path(env.get("MODEL_DIR") or default.model_dir),
             model_name=env.get("MODEL_NAME", ""),
             model_version=env.get("MODEL_VERSION", ""),
+            steersman_revision=_revision(env),
+            profile=_boolean(env, "PROFILE", default.profile),
+            feedback=_boolean(env, "FEEDBACK", default.feedback),
+            feedback_error_buckets=_bounds(env, "FEEDBACK_ERROR_BUCKETS", default.feedback_error_buckets),
             host=env.get("HOST") or default.host,
             port=_integer(env, "PORT", default.port, 0, 65535),
             threads=_integer(env, "THREADS", min(32, max(4, 2 * available_cpus())), 1, 1024),
@@ -108,9 +128,29 @@ def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
     text = env.get(name, "").lower()
     if not text:
         return default
-    if text not in {"true", "false", "1", "0"}:
+    if text not in {"true", "false", "on", "off", "1", "0"}:
         raise SettingsError(f"{name} must be true or false, got {text!r}")
-    return text in {"true", "1"}
+    return text in {"true", "on", "1"}
+
+
+def _bounds(env: Mapping[str, str], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    text = env.get(name, "")
+    if not text:
+        return default
+    try:
+        bounds = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingsError(f"{name} must be numbers separated by commas, got {text!r}") from None
+    if len(bounds) > 50 or not all(0 < bound < math.inf for bound in bounds) or list(bounds) != sorted(set(bounds)):
+        raise SettingsError(f"{name} must be at most 50 numbers above 0, ascending, got {text!r}")
+    return bounds
+
+
+def _revision(env: Mapping[str, str]) -> str:
+    revision = env.get("STEERSMAN_REVISION", "")
+    if revision and not REVISION.fullmatch(revision):
+        raise SettingsError(f"STEERSMAN_REVISION must be the name of a revision, got {revision!r}")
+    return revision
 
 
 def _level(env: Mapping[str, str], default: str) -> str:

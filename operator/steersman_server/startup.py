@@ -36,7 +36,7 @@ async def make_ready(app: App, settings: ServerSettings) -> None:
     """
     started = time.perf_counter()
     try:
-        loaded = await _in_thread(lambda: model.load(settings.model_dir))
+        loaded = await _in_thread(lambda: model.load(settings.model_dir, settings.profile))
     except ModelLoadError as error:
         _logger.error("Model failed to load", exc_info=error.__cause__ or error)
         raise _failed(app, f"model failed to load: {error}", EXIT_LOAD_FAILED) from error

@@ -25,7 +25,7 @@ from cluster.binaries import Binaries
 from steersman.adapters.metrics.prometheus import PrometheusProvider
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.status import AnalysisStage, MeasurementPhase
-from steersman.core.analysis import advance, begin, bind, due, sequential
+from steersman.core.analysis import advance, begin, bind, due, histogram, sequential
 from steersman.core.analysis.model import AnalysisContext, BoundMetric, Part, QueryResult, Sample, Source
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,6 +53,8 @@ SEQUENTIAL: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "request-errors": ((100, 4), (300, 12)),
     "latency": ((100, 10), (300, 30)),
     "prediction-errors": ((100, 5), (300, 15)),
+    "mlflow-accuracy": ((100, 12), (300, 8)),
+    "mlflow-large-errors": ((100, 20), (300, 20)),
     "mlserver-errors": ((100, 3), (300, 9)),
     "mlserver-prediction-errors": ((100, 8), (300, 24)),
     "mlserver-latency": ((100, 12), (300, 36)),
@@ -74,6 +76,11 @@ SEQUENTIAL: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "traefik-latency": ((100, 12), (900, 108)),
 }
 """(requests, failures) of candidate and stable."""
+MEANS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    # 10 of 0.5, 10 of 1, 4 of 50 and one of 100, which is the highest; of each page there are four.
+    "mlflow-absolute-error": ((100, 12.6), (300, (60 * 0.5 + 10 + 5 * 50) / 75)),
+}
+"""(requests, mean) of candidate and stable."""
 THRESHOLD: dict[str, tuple[float, MeasurementPhase]] = {
     "error-ratio": (0.04, MeasurementPhase.PASS),
     "saturation": (5, MeasurementPhase.PASS),
@@ -207,12 +214,26 @@ def counts(scraped: Scraped, metric: BoundMetric) -> tuple[tuple[float, float], 
 
 
 def test_every_template_of_the_chart_is_tested() -> None:
-    assert {path.stem for path in TEMPLATES.glob("*.yaml")} == {*SEQUENTIAL, *THRESHOLD}
+    assert {path.stem for path in TEMPLATES.glob("*.yaml")} == {*SEQUENTIAL, *MEANS, *THRESHOLD}
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_counters_of_both_revisions(scraped: Scraped, name: str) -> None:
     assert counts(scraped, bound(name)) == SEQUENTIAL[name]
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_of_both_revisions(scraped: Scraped, name: str) -> None:
+    metric = bound(name)
+    judge = metric.metric.sequential
+    assert judge is not None
+    assert judge.highest is not None
+    queries = sequential.queries(metric, judge, Source(), scraped.window, scraped.at)
+    (samples,) = (scraped.ask(query.text) for query in queries if query.part is Part.BUCKETS)
+    rows = [sequential.row(metric, judge, CONTEXT, revision) for revision in (CANDIDATE, STABLE)]
+    sides = histogram.pair(*(histogram.read(samples, row, judge.highest) for row in rows))
+    found = [(values.number, values.mean * judge.highest) for values in sides]
+    assert found == [pytest.approx(expected) for expected in MEANS[name]]
 
 
 @pytest.mark.parametrize("name", THRESHOLD)

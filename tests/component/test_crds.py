@@ -78,8 +78,17 @@ def test_the_api_server_finds_nothing_wrong_with_the_schema(api, kind):
     assert "NonStructuralSchema" not in conditions
 
 
+CHAT = {"name": "chat", "url": {"secretName": "notifications", "key": "slack"}}
+
+
+def told(**fields):
+    return ("ModelDeployment", deployment(notifications=[{**CHAT, **fields}]))
+
+
 GOOD = [
     ("ModelDeployment", deployment()),
+    told(events=["RolledBack", "AwaitingPromotion"], rate={"burst": 3, "interval": "5m"}),
+    told(title="{{deployment}}: {{ reason }} {x}", body="{{cluster}} } {{message}}"),
     ("ModelDeployment", {"model": {"name": "fraud detection v2", "version": "12"}}),
     ("ModelDeployment", {"model": {"name": "fraud", "tags": {"stage": "ready"}}}),
     ("ModelDeployment", canary({"setWeight": 1}, {"pause": {}}, {"setWeight": 99}, {"pause": {"duration": "1h30m"}})),
@@ -88,6 +97,20 @@ GOOD = [
     (
         "ModelDeployment",
         deployment(traffic={"gatewayAPI": {"parentRefs": [{"name": "gw"}], "hostnames": ["*.a.example", "b.example"]}}),
+    ),
+    ("ModelDeployment", deployment(drift={})),
+    (
+        "ModelDeployment",
+        deployment(
+            drift={
+                "window": "24h",
+                "interval": "1m",
+                "columns": {"include": ["a*"], "exclude": ["id"]},
+                "methods": {"numeric": "JensenShannon"},
+                "thresholds": {"psi": 0.25, "share": 0.5},
+                "prometheus": {"address": "http://thanos:9090"},
+            }
+        ),
     ),
     ("ModelRegistry", {"mlflow": {"url": "http://mlflow:5000", "credentials": {"secretName": "login"}}}),
     (
@@ -149,6 +172,11 @@ def test_free_form_parts_keep_what_the_schema_does_not_know(api):
 
 
 BAD = {
+    "an event that is never told": (*told(events=["AwaitingAnalysis"]), "Unsupported value"),
+    "a placeholder that is not known": (*told(body="{{secret}}"), "spec.notifications[0].body"),
+    "a placeholder that is not closed": (*told(title="{{reason"), "spec.notifications[0].title"),
+    "two targets of a name": ("ModelDeployment", deployment(notifications=[CHAT, CHAT]), "Duplicate value"),
+    "a rate that is too high": (*told(rate={"interval": "100ms"}), "must be at least 1s"),
     "no selector": ("ModelDeployment", {"model": {"name": "m"}}, "give exactly one of version, alias and tags"),
     "two selectors": (
         "ModelDeployment",
@@ -169,6 +197,23 @@ BAD = {
         "ModelDeployment",
         canary({"setWeight": 50}, {"pause": {}}, {"setWeight": 50}),
         "weights must rise",
+    ),
+    "a drift window below the interval": (
+        "ModelDeployment",
+        deployment(drift={"window": "1m"}),
+        "window must not be shorter than interval",
+    ),
+    "a drift window of a month": ("ModelDeployment", deployment(drift={"window": "720h"}), "must be 1m to 168h"),
+    "a drift threshold of zero": (
+        "ModelDeployment",
+        deployment(drift={"thresholds": {"psi": 0}}),
+        "should be greater than 0",
+    ),
+    "no detectors": ("ModelDeployment", deployment(drift={"concept": {"detectors": []}}), "at least 1 items"),
+    "credentials for drift without an address": (
+        "ModelDeployment",
+        deployment(drift={"prometheus": {"credentials": {"secretName": "s"}}}),
+        "credentials and tls need an address",
     ),
     "no steps": ("ModelDeployment", canary(), "at least 1 items"),
     "too many steps": ("ModelDeployment", canary(*({"setWeight": n} for n in range(1, 52))), "at most 50 items"),

@@ -9,7 +9,9 @@ import yaml
 from cluster.binaries import HELM, ensure
 from cluster.cache import Cache
 from cluster.progress import Progress
+from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS
 from steersman.api.crds import KINDS
+from steersman.api.meta import LABEL_REVISION
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import ServingRuntimeSpec
 from steersman.api.status import ResolvedModel
@@ -17,12 +19,17 @@ from steersman.core.pod.security import violations
 from steersman.core.pod.template import RegistryAccess, pod_template
 from steersman.shell import kinds
 from steersman.shell.config import from_environment
+from steersman.shell.notification_targets import SharedTargets
 
 CHART = Path(__file__).resolve().parents[2] / "helm" / "steersman"
 RELEASE = ("steersman", str(CHART), "--namespace", "steersman-system")
 NAMESPACED = {"watchNamespaces": ["risk", "shop"]}
 MONITORED = {
-    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True},
+        "dashboards": {"enabled": True},
+    },
     "modelMetrics": {"podMonitor": {"enabled": True}},
 }
 WEBHOOKS = {
@@ -169,6 +176,12 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
         "cloudWatch": {"ownIdentity": True},
         "maxRollouts": 20,
         "maxRolloutsPerNamespace": 3,
+        "notifications": {
+            "secretName": "chat",
+            "clusterName": "prod",
+            "targets": [{"name": "team", "key": "slack", "events": ["RolledBack"], "title": '{{reason}} "x"'}],
+            "schemas": ["slack"],
+        },
     }
     manifests = render(values)
     config = from_environment(plain_environment(manifests))
@@ -181,6 +194,10 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
     assert config.prometheus_credentials is not None
     mounts = {mount["mountPath"]: mount["name"] for mount in operator_container(manifests)["volumeMounts"]}
     assert mounts[config.prometheus_credentials] == "prometheus"
+    assert mounts[str(config.notifications.directory)] == "notifications"
+    (target,) = config.notifications.targets
+    assert (target.name, target.key, target.events, target.title) == ("team", "slack", ["RolledBack"], '{{reason}} "x"')
+    assert (config.notifications.cluster, config.notification_schemas) == ("prod", ("slack",))
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (20, 3)
     ports = {port["name"]: port["containerPort"] for port in operator_container(manifests)["ports"]}
     assert ports == {"metrics": config.metrics_port, "health": config.health_port}
@@ -200,7 +217,22 @@ def test_without_settings_the_operator_takes_its_own_defaults(render):
     assert (config.namespaces, config.prometheus_url, config.default_registry_url) == ((), None, None)
     assert config.cluster_wide
     assert config.cloudwatch_own_identity is False
+    assert config.notifications == SharedTargets()
+    assert config.notification_schemas == DEFAULT_SCHEMAS
     assert (config.max_rollouts, config.max_rollouts_per_namespace) == (0, 0)
+
+
+def test_no_schemas_turn_notifications_off(render):
+    assert from_environment(plain_environment(render({"notifications": {"schemas": []}}))).notification_schemas == ()
+
+
+def test_targets_without_a_secret_are_refused(helm):
+    target = {"name": "team", "key": "slack"}
+    code, output = helm("template", *RELEASE, values={"notifications": {"targets": [target]}})
+    assert code != 0
+    assert "notifications.secretName" in output
+    unknown = {"notifications": {"secretName": "x", "targets": [{**target, "events": ["NoSuchReason"]}]}}
+    assert helm("template", *RELEASE, values=unknown)[0] != 0
 
 
 def test_selectors_find_the_pods_of_the_release(render):
@@ -358,3 +390,6 @@ def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
     assert serve["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
     assert serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 25 < pod["terminationGracePeriodSeconds"]
     assert {"name": "model", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
+    # The server learns its revision by the downward API; the label is on every pod.
+    (revision,) = (variable for variable in serve["env"] if variable["name"] == "STEERSMAN_REVISION")
+    assert revision["valueFrom"] == {"fieldRef": {"fieldPath": f"metadata.labels['{LABEL_REVISION}']"}}

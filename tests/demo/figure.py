@@ -30,7 +30,7 @@ LABELLED = {
 }
 """Decisions that get a line and a label; each new weight is shown by the weights' own line."""
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 10,
     "font.family": ["DejaVu Sans"],
     "text.color": INK,
@@ -50,7 +50,7 @@ _STYLE: Any = {
 
 def draw(report: Mapping[str, Any], records: Sequence[Record], *paths: Path) -> None:
     """Draw the picture into files; their names' ends say the format."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(13, 9.2), facecolor="white")
         figure.set_layout_engine(ConstrainedLayoutEngine(h_pad=0.08, hspace=0.06))
         top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[3.2, 1.3, 1.9])

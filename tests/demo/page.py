@@ -18,22 +18,16 @@ def render_page(
     report: Mapping[str, Any], promises: Sequence[Promise], svg: str, examples: Sequence[Sequence[float]] = ()
 ) -> str:
     """The page. `examples` are pictures that the bad version could not read, as 64 pixels of 0 to 16 each."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        digits=_digits, thousands=lambda number: f"{number:,}", seconds=_seconds, duration=_duration, moment=_moment
-    )
+    environment = page_environment(Path(__file__).parent)
     models = {model["version"]: model for model in report["models"]}
     bad = models.get(BAD_VERSION)
     return environment.get_template("page.html.jinja").render(
         report=report,
         promises=promises,
         passed=all(promise.kept for promise in promises),
-        picture=_embeddable(svg),
+        picture=embeddable(
+            svg, "Share of traffic by version, failed requests and latency over time, with every decision marked"
+        ),
         colours=COLOURS,
         models=models,
         examples=examples,
@@ -42,12 +36,25 @@ def render_page(
     )
 
 
-def _embeddable(svg: str) -> str:
+def page_environment(*folders: Path) -> jinja2.Environment:
+    """For pages whose templates are in these folders."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        digits=_digits, thousands=lambda number: f"{number:,}", seconds=_seconds, duration=_duration, moment=_moment
+    )
+    return environment
+
+
+def embeddable(svg: str, label: str) -> str:
     """The svg element alone, scalable and with a name for those who cannot see it."""
     element = svg[svg.index("<svg") :]
     element = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", element, count=1)
     element = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1)
-    label = "Share of traffic by version, failed requests and latency over time, with every decision marked"
     return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 

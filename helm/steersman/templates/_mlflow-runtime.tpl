@@ -45,6 +45,11 @@ template:
         value: /model
       - name: PORT
         value: "8080"
+      # Named in every answer, and in the metrics that feedback makes.
+      - name: STEERSMAN_REVISION
+        valueFrom:
+          fieldRef:
+            fieldPath: metadata.labels['steersman.dev/revision']
       ports:
       - name: http
         containerPort: 8080

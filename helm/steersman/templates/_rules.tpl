@@ -59,7 +59,7 @@
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, create, delete]
-# Only those that a ModelRegistry or a metric names, only in the ModelDeployment's namespace; never listed, so never read by chance.
+# Only those that a ModelRegistry, a metric or a notification names, only in the ModelDeployment's namespace; never listed, so never read by chance.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]

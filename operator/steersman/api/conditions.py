@@ -33,6 +33,10 @@ class ConditionType(StrEnum):
     """Only there while True, as kstatus has it: a rollout is under way, or the spec was not looked at yet."""
     STALLED = "Stalled"
     """Only there while True, as kstatus has it: what the spec asks for is not served and will not be without a change."""
+    DATA_DRIFT = "DataDrift"
+    """What the model gets or predicts is distributed otherwise than in its reference. Only with spec.drift; no part of Ready."""
+    CONCEPT_DRIFT = "ConceptDrift"
+    """The model is wrong more often than it was. Only with spec.drift; no part of Ready."""
 
 
 class Reason(StrEnum):
@@ -50,6 +54,7 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     UNSUPPORTED = "UnsupportedByProvider"
     APPLY_FAILED = "ApplyFailed"
+    NOTIFICATION_FAILED = "NotificationFailed"
     # ModelResolved
     RESOLVED = "Resolved"
     RESOLVING = "Resolving"
@@ -119,6 +124,13 @@ class Reason(StrEnum):
     WEIGHTS_PENDING = "WeightsPending"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     NO_STABLE_REVISION = "NoStableRevision"
+    # DataDrift and ConceptDrift
+    DRIFT_DETECTED = "DriftDetected"
+    DRIFT_ENDED = "DriftEnded"
+    NO_DRIFT = "NoDrift"
+    NOT_ENOUGH_DATA = "NotEnoughData"
+    NO_REFERENCE = "NoReference"
+    DRIFT_UNKNOWN = "DriftUnknown"
     # Reachable
     REACHABLE = "Reachable"
 

@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from steersman.api.analysis import Argument, TemplateRef
 from steersman.api.capacity import AntiAffinity, Autoscaling, DisruptionBudget, WarmUp
+from steersman.api.drift import Drift
 from steersman.api.duration import Duration, Interval
 from steersman.api.gates import Gates, Key
 from steersman.api.meta import DNS_SUBDOMAIN, KEYED_BY_NAME, ApiModel
+from steersman.api.notifications import Notifications
 from steersman.api.runtime import FreeForm, RuntimeRef
 from steersman.api.status import ModelDeploymentStatus
 from steersman.api.steps import StageAnalysis
@@ -191,6 +193,9 @@ class ModelDeploymentSpec(ApiModel):
     """How long the candidate's pods, or the route, may take before the rollout is aborted."""
     rollback_window: RollbackWindow = RollbackWindow(revisions=0)
     watch: Watch | None = None
+    drift: Drift | None = None
+    notifications: Notifications = []
+    """Who is told of what happens, beside those whom the operator tells of every ModelDeployment."""
     paused: bool = False
     """Hold the rollout where it is; analysis goes on and may still abort."""
 

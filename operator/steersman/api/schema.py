@@ -84,7 +84,8 @@ class _Generator(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         result = super().model_schema(schema)
         cls: type[BaseModel] = schema["cls"]
-        for name, text in _attribute_docstrings(cls):
+        described = [base for base in reversed(cls.__mro__) if issubclass(base, BaseModel) and base is not BaseModel]
+        for name, text in (each for base in described for each in _attribute_docstrings(base)):
             if name in cls.model_fields:
                 result["properties"][cls.model_fields[name].alias or name]["description"] = text
         return result

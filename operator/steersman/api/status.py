@@ -8,10 +8,12 @@ from typing import Annotated
 from pydantic import Field
 
 from steersman.api.conditions import Condition
+from steersman.api.drift_status import DriftStatus
 from steersman.api.gate_status import GatesStatus
 from steersman.api.judgement_status import ComparisonStatus, MannWhitneyStatus, ScoreStatus
 from steersman.api.lineage import LineageStatus
 from steersman.api.meta import KEYED_BY_TYPE, ApiModel, Timestamp
+from steersman.api.notification_status import Pending
 from steersman.api.steps import MAX_STEPS, SetCanaryScale, SetHeaderRoute
 from steersman.api.write_back import WriteBackStatus
 
@@ -398,6 +400,7 @@ class ModelDeploymentStatus(ApiModel):
     rollback: RollbackStatus | None = None
     watch: WatchStatus | None = None
     quarantine: Quarantine | None = None
+    drift: DriftStatus | None = None
     paused: bool = False
     """Paused by hand; spec.paused is the declarative form."""
     action: ActionStatus | None = None
@@ -407,4 +410,6 @@ class ModelDeploymentStatus(ApiModel):
     """The latest ten rollouts, newest first."""
     write_back: WriteBackStatus | None = None
     lineage: LineageStatus | None = None
+    notifications: Pending = []
+    """What somebody wants to be told of and was not told yet."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=KEYED_BY_TYPE)] = []

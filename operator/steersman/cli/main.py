@@ -107,6 +107,17 @@ def explain(name: Name, namespace: Namespace = None, context: Context = None) ->
 
 
 @app.command()
+def drift(name: Name, namespace: Namespace = None, context: Context = None, output: Output = Format.TABLE) -> None:
+    """Show how far what a model gets and predicts has drifted from its reference.
+
+    The columns that drifted most, the worst first, by what each was judged, and what the detectors of concept drift say.
+    """
+    from steersman.cli.commands import look
+
+    _finish(context, namespace, lambda client: look.drift(client, name, output))
+
+
+@app.command()
 def watch(
     name: OptionalName = None,
     namespace: Namespace = None,

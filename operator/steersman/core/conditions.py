@@ -8,6 +8,7 @@ from steersman.api.conditions import Condition, ConditionStatus, ConditionType, 
 from steersman.api.gate_status import GatePhase, GatesStatus
 from steersman.api.status import Phase, RolloutPhase, StrategyName
 from steersman.core.analysis.model import Assessment, Verdict
+from steersman.core.drift import findings as drift_findings
 from steersman.core.kstatus import abnormal
 from steersman.core.rollout.actions import possible
 from steersman.core.rollout.admission import said
@@ -50,6 +51,8 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
     if findings[ConditionType.READY][0] != _TRUE and (kind := abnormal(turn, phase, at_target)) is not None:
         about = ConditionType.READY if rollout is None else ConditionType.PROGRESSING
         findings[kind] = (_TRUE, findings[about][1], findings[about][2])
+    if turn.spec.drift is not None:
+        findings |= drift_findings(turn.spec.drift, turn.status.drift)
     turn.set(
         observed_generation=turn.generation,
         phase=phase,
@@ -64,7 +67,7 @@ def summarize(turn: Turn, judged: Assessment | None, at_target: bool) -> None:
 
 
 def _announce(turn: Turn) -> None:
-    """An event for each trouble that a condition newly tells of; how a rollout begins and ends is told where it happens."""
+    """An event for each trouble that a condition newly tells of, and when somebody is asked; how a rollout begins and ends is told where it happens."""
     before = {c.type: c.reason for c in turn.before.conditions}
     told: dict[ConditionType, Callable[[Condition], bool]] = {
         ConditionType.ACCEPTED: lambda c: c.status == _FALSE,
@@ -80,6 +83,13 @@ def _announce(turn: Turn) -> None:
         tell = told.get(condition.type)
         if tell is not None and tell(condition) and before.get(condition.type) != condition.reason:
             turn.event(condition.reason, condition.message, warning=True)
+        elif _asks(condition) and before.get(condition.type) != condition.reason:
+            turn.event(condition.reason, condition.message)
+
+
+def _asks(condition: Condition) -> bool:
+    """Whether the rollout newly waits for somebody to say promote."""
+    return condition.type == ConditionType.PROGRESSING and condition.reason == Reason.AWAITING_PROMOTION
 
 
 def _condition(turn: Turn, kind: ConditionType, finding: Finding) -> Condition:

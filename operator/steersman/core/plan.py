@@ -20,9 +20,11 @@ from steersman.api.status import (
     StrategyName,
 )
 from steersman.api.traffic import Traffic
-from steersman.core.analysis.model import Verdict
+from steersman.core.analysis.model import MetricQuery, Verdict
 from steersman.core.conditions import summarize
+from steersman.core.drift import Subject, look_for_drift
 from steersman.core.lineage import follow_lineage
+from steersman.core.notifications.outbox import noted
 from steersman.core.render import render
 from steersman.core.revision import Revision
 from steersman.core.rollout import blue_green, canary, gate_jobs, rollback, watch
@@ -43,6 +45,10 @@ MAX_TRANSITIONS = 20
 
 def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
     """Decide what to do for one ModelDeployment. Pure; never raises for anything that a user can write."""
+    return noted(snapshot, _plan(snapshot, provider_for))
+
+
+def _plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider]) -> Plan:
     status = ModelDeploymentStatus.model_validate(snapshot.manifest.get("status") or {})
     if isinstance(snapshot.spec, ValidationError):
         return _invalid(snapshot, status, snapshot.spec)
@@ -63,7 +69,7 @@ def plan(snapshot: Snapshot, provider_for: Callable[[Traffic], TrafficProvider])
     scale(turn)
     writes = write_back(turn, desired)
     follow_lineage(turn, desired)
-    queries = (*due_queries(turn), *dict.fromkeys(turn.queries))
+    queries = (*due_queries(turn), *dict.fromkeys(turn.queries), *_look_for_drift(turn))
     summarize(turn, judged(turn), _at_target(turn, desired))
     apply, patch, delete = render(turn, desired)
     return Plan(
@@ -134,6 +140,17 @@ def _advance(turn: Turn) -> None:
         blue_green.advance(turn)
     else:
         canary.advance(turn)
+
+
+def _look_for_drift(turn: Turn) -> tuple[MetricQuery, ...]:
+    """Look for drift of stable, beside everything else."""
+    stable = turn.status.stable
+    subject = Subject(turn.namespace, turn.name, stable.name if stable is not None else "")
+    looked = look_for_drift(turn.spec.drift, turn.status.drift, subject, turn.snapshot.results, turn.now)
+    turn.set(drift=looked.status)
+    turn.events.extend(looked.events)
+    turn.wake(looked.next_look)
+    return looked.queries
 
 
 def _at_target(turn: Turn, desired: Revision | None) -> bool:

@@ -91,6 +91,10 @@ class Snapshot:
     """What tells this cluster from others that write to the same registry."""
     slot: Problem | None = None
     """Set when no further rollout may begin now: so many are under way in the namespace or the cluster."""
+    told: frozenset[Reason] = frozenset()
+    """Reasons of events that the operator tells somebody of, whatever the spec says."""
+    sent: frozenset[str] = frozenset()
+    """Ids of notifications in the status that were sent, or given up."""
 
 
 @dataclass(frozen=True)
@@ -159,5 +163,13 @@ def _decided(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         if (revision := getattr(status, field)) is not None
     }
     return status.model_copy(
-        update={"phase": Phase.PENDING, "message": "", "actions": [], "conditions": [], "lineage": None, **seen}
+        update={
+            "phase": Phase.PENDING,
+            "message": "",
+            "actions": [],
+            "conditions": [],
+            "lineage": None,
+            "notifications": [],
+            **seen,
+        }
     )

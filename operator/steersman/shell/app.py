@@ -29,6 +29,7 @@ from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.shared import SharedQueries
 from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
+from steersman.adapters.notify.targets import AppriseSender
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.adapters.replay import ServiceReplay
 from steersman.api.meta import LABEL_DEPLOYMENT
@@ -44,6 +45,8 @@ from steersman.shell.late_kinds import LateKinds
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.metric_sources import MetricSources
 from steersman.shell.news import News
+from steersman.shell.notification_targets import TargetAddress
+from steersman.shell.notifier import Notifier
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.questions import QuestionDesk
@@ -153,6 +156,17 @@ class Operator:
             time.time,
             config.webhook_peers,
         )
+        events = KubernetesEvents(self._recorder)
+        self._notifier = Notifier(
+            AppriseSender(config.notification_schemas),
+            TargetAddress(client, config.notifications.directory),
+            config.notifications,
+            self._queue.add,
+            events.record,
+            self._may_write,
+            time.time,
+            lambda outcome: telemetry.notifications.labels(outcome).inc(),
+        )
         pods = PodInspector(client, self._store)
         slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
         self._adopted = AdoptedRoutes(client, self._queue.add)
@@ -171,6 +185,7 @@ class Operator:
             self._adopted,
             self._write_back,
             time.time,
+            self._notifier,
         )
         self._reconciler = Reconciler(
             client,
@@ -183,10 +198,11 @@ class Operator:
             slots,
             self._adopted,
             self._write_back,
-            KubernetesEvents(self._recorder),
+            events,
             self._may_write,
             telemetry.planned,
             News(),
+            self._notifier,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -251,6 +267,7 @@ class Operator:
         await self._desk.close()
         await self._questions.close()
         await self._write_back.close()
+        await self._notifier.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

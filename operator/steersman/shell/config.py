@@ -6,8 +6,12 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+from steersman.adapters.notify.schemas import DEFAULT_SCHEMAS, NEVER
+from steersman.shell.notification_targets import SharedTargets, parse_targets
 
 
 class ConfigError(ValueError):
@@ -59,6 +63,12 @@ class Config:
     """STEERSMAN_MAX_ROLLOUTS: rollouts that may be under way at the same time; 0 is no limit."""
     max_rollouts_per_namespace: int = 0
     """STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE: the same for each namespace."""
+    notifications: SharedTargets = field(default_factory=SharedTargets)
+    """STEERSMAN_NOTIFICATIONS: a JSON list of SharedNotification, who is told of every ModelDeployment;
+    STEERSMAN_NOTIFICATIONS_DIRECTORY: a file with an apprise URL for each of their keys;
+    STEERSMAN_CLUSTER_NAME: what their texts call this cluster."""
+    notification_schemas: tuple[str, ...] = DEFAULT_SCHEMAS
+    """STEERSMAN_NOTIFICATION_SCHEMAS, comma separated: apprise's schemas that notifications may go to; `none` for none at all."""
 
     @property
     def cluster_wide(self) -> bool:
@@ -102,6 +112,26 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
     cluster_name = text("CLUSTER_NAME")
     if not re.fullmatch(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?", cluster_name):
         raise ConfigError("STEERSMAN_CLUSTER_NAME must be at most 63 lower-case letters, digits and dashes")
+
+    def targets() -> SharedTargets:
+        directory = text("NOTIFICATIONS_DIRECTORY")
+        try:
+            found = parse_targets(text("NOTIFICATIONS", "[]"))
+        except ValueError as error:
+            raise ConfigError(f"STEERSMAN_NOTIFICATIONS cannot be used: {error}") from None
+        if found and not directory:
+            raise ConfigError("STEERSMAN_NOTIFICATIONS needs STEERSMAN_NOTIFICATIONS_DIRECTORY")
+        return SharedTargets(found, Path(directory) if directory else None, text("CLUSTER_NAME"))
+
+    def schemas() -> tuple[str, ...]:
+        value = text("NOTIFICATION_SCHEMAS")
+        if value == "none":
+            return ()
+        found = tuple(part.strip() for part in value.split(",") if part.strip())
+        if never := sorted(NEVER.intersection(found)):
+            raise ConfigError(f"STEERSMAN_NOTIFICATION_SCHEMAS must not have {never[0]}: no setting allows it")
+        return found or DEFAULT_SCHEMAS
+
     log_format = text("LOG_FORMAT", "json")
     if log_format not in ("json", "text"):
         raise ConfigError(f"STEERSMAN_LOG_FORMAT must be json or text, not {log_format!r}")
@@ -129,4 +159,6 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
         workers=number("WORKERS", 16, 1, 256),
         max_rollouts=number("MAX_ROLLOUTS", 0, 0, 100_000),
         max_rollouts_per_namespace=number("MAX_ROLLOUTS_PER_NAMESPACE", 0, 0, 100_000),
+        notifications=targets(),
+        notification_schemas=schemas(),
     )

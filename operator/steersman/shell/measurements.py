@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 Observer = Callable[[str, float], None]
 
 PASTS_AT_ONCE: Final = 4
-"""How many queries for the past are under way: each rollout has its own, and they must not hold up looks, which are shared."""
+"""How many queries for the past, and for drift, are under way: each deployment has its own, and they must not hold up looks, which are shared."""
 
 
 class MeasurementDesk:
@@ -75,6 +75,9 @@ class MeasurementDesk:
                     result = QueryResult(query, series=await self._provider.query_range(query))
             elif query.over is not None:
                 result = QueryResult(query, series=await self._provider.query_range(query))
+            elif query.is_own:
+                async with self._pasts:
+                    result = QueryResult(query, await self._provider.query(query))
             else:
                 result = QueryResult(query, await self._provider.query(query))
         except MetricError as error:
@@ -85,6 +88,9 @@ class MeasurementDesk:
         self._observe("failed" if result.error else "answered", asyncio.get_running_loop().time() - started)
         self._pending[key].pop(query, None)
         self._answers[key][query] = result
-        if not any(pending.at == query.at or pending.metric == query.metric for pending in self._pending[key]):
+        if not any(
+            pending.metric == query.metric or (pending.at == query.at and pending.is_own == query.is_own)
+            for pending in self._pending[key]
+        ):
             # One reconcile folds in the whole look.
             self._enqueue(key)

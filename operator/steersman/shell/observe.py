@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.measurements import MeasurementDesk
+from steersman.shell.notifier import Notifier
 from steersman.shell.parsed import ParsedSpecs, Spec
 from steersman.shell.pods import PodInspector
 from steersman.shell.questions import QuestionDesk
@@ -45,9 +47,11 @@ class SnapshotBuilder:
         adopted: AdoptedRoutes,
         write_back: WriteBackDesk,
         clock: Callable[[], float],
+        notifier: Notifier | None = None,
     ) -> None:
         """`clock` gives seconds since the epoch."""
         self._write_back = write_back
+        self._notifier = notifier
         self._config = config
         self._store = store
         self._client = client
@@ -68,7 +72,8 @@ class SnapshotBuilder:
         if isinstance(spec, ValidationError):
             # Planning says what is wrong; nothing that it refers to matters.
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
-            return Snapshot(manifest, spec, now, nothing, nothing, nothing, {}, self._children(key, manifest))
+            seen = Snapshot(manifest, spec, now, nothing, nothing, nothing, {}, self._children(key, manifest))
+            return self._with_notifications(key, seen)
         source = await self._source(key[0], spec.model.registry)
         registry, answer = self._registry(key, spec, source)
         if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
@@ -81,7 +86,7 @@ class SnapshotBuilder:
         trouble = await self._pods.trouble(manifest, now)
         adopted = await self._adopted.of(key, spec)
         # From here on nothing is awaited until the plan is made: slots rely on it.
-        return Snapshot(
+        seen = Snapshot(
             manifest=manifest,
             spec=spec,
             now=now,
@@ -98,6 +103,12 @@ class SnapshotBuilder:
             cluster=self._config.cluster_name,
             slot=self._slots.problem(key, now),
         )
+        return self._with_notifications(key, seen)
+
+    def _with_notifications(self, key: Key, seen: Snapshot) -> Snapshot:
+        if self._notifier is None:
+            return seen
+        return replace(seen, told=self._notifier.told, sent=self._notifier.sent(key))
 
     def _children(self, key: Key, manifest: Manifest, adopted: Sequence[Manifest] = ()) -> Children:
         uid = manifest["metadata"]["uid"]

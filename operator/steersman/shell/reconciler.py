@@ -9,6 +9,7 @@ from typing import Protocol
 from steersman.adapters.traffic import provider_for
 from steersman.api.conditions import Reason
 from steersman.api.meta import ANNOTATION_ACTION, API_VERSION, LABEL_REVISION
+from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.core.plan import plan
 from steersman.core.snapshot import EventIntent, Plan, Problem, RoutePatch, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
@@ -16,6 +17,7 @@ from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.echoes import Echoes
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.news import News
+from steersman.shell.notifier import Notifier
 from steersman.shell.observe import SnapshotBuilder
 from steersman.shell.pods import PodInspector
 from steersman.shell.questions import QuestionDesk
@@ -62,6 +64,7 @@ class Reconciler:
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
         news: News,
+        notifier: Notifier | None = None,
     ) -> None:
         """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
         self._client = client
@@ -78,6 +81,7 @@ class Reconciler:
         self._is_leader = is_leader
         self._on_planned = on_planned
         self._news = news
+        self._notifier = notifier
         self._taken: dict[Key, tuple[str, str, str]] = {}
         self.echoes = Echoes()
 
@@ -104,6 +108,9 @@ class Reconciler:
         self._desk.recorded(key, snapshot.results)
         self._write_back.recorded(key, snapshot.written)
         self._on_planned(key, decided)
+        if self._notifier is not None:
+            own = snapshot.spec.notifications if isinstance(snapshot.spec, ModelDeploymentSpec) else ()
+            self._notifier.recorded(key, manifest, own, decided.status.notifications)
         for event in decided.events:
             self._events.record(manifest, event)
             log = logger.warning if event.warning else logger.info
@@ -261,6 +268,8 @@ class Reconciler:
         self._write_back.drop(key)
         self._news.drop(key)
         self._taken.pop(key, None)
+        if self._notifier is not None:
+            self._notifier.drop(key)
         self._on_planned(key, None)
 
 

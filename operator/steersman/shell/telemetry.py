@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter as Tally
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from prometheus_client import (
@@ -19,11 +19,25 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from steersman import __version__
+from steersman.api.conditions import Reason
 from steersman.api.status import ModelDeploymentStatus, Outcome, Phase
 from steersman.core.snapshot import Plan
+from steersman.shell.drift_gauges import DriftGauges
 from steersman.shell.queue import Key
+
+_FAILURES: Final = (
+    Reason.ANALYSIS_FAILED,
+    Reason.PROGRESS_DEADLINE_EXCEEDED,
+    Reason.CANDIDATE_UNAVAILABLE,
+    Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
+    Reason.ABORTED_BY_USER,
+    Reason.REGRESSION,
+)
+"""Why rollouts are aborted."""
 
 
 class _Seen(NamedTuple):
@@ -31,6 +45,27 @@ class _Seen(NamedTuple):
 
     phase: Phase
     rollout_started_at: float | None
+    conditions: tuple[tuple[str, str, str], ...] = ()
+    """Type, status and reason."""
+
+
+class _Conditions(Collector):
+    """The conditions of every ModelDeployment, made when they are asked for: one series each, the one that holds now."""
+
+    def __init__(self, seen: Mapping[Key, _Seen]) -> None:
+        self._seen = seen
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """All of them."""
+        family = GaugeMetricFamily(
+            "steersman_deployment_condition",
+            "1 for the status and reason that a condition of a ModelDeployment has",
+            labels=["namespace", "deployment", "type", "status", "reason"],
+        )
+        for key, seen in list(self._seen.items()):
+            for condition in seen.conditions:
+                family.add_metric([*key, *condition], 1.0)
+        yield family
 
 
 class Telemetry:
@@ -98,19 +133,34 @@ class Telemetry:
         self.events = Counter(
             "steersman_events_total", "Kubernetes events by what became of them", ["outcome"], registry=self.registry
         )
+        self._drift = DriftGauges(self.registry)
+        self.notifications = Counter(
+            "steersman_notifications_total", "Notifications by what became of them", ["outcome"], registry=self.registry
+        )
+        # A series that starts at 1 has no increase: what matters is there from the start.
+        self.rollouts.labels(Outcome.PROMOTED, "")
+        for reason in _FAILURES:
+            self.rollouts.labels(Outcome.ABORTED, reason)
         for result in ("done", "conflict", "failed"):
             self.reconciles.labels(result)
+        for result in ("answered", "failed"):
+            self.queries.labels(result)
+        for outcome in ("sent", "failed", "merged", "given_up"):
+            self.notifications.labels(outcome)
         self._last: dict[Key, _Seen] = {}
+        self.registry.register(_Conditions(self._last))
 
     def planned(self, key: Key, plan: Plan | None) -> None:
         """A plan's status is on record (or the object is gone)."""
         before = self._last.pop(key, None)
+        self._drift.recorded(key, plan.status if plan is not None else None)
         if plan is None:
             if before is not None and before.rollout_started_at is not None:
                 self._forget_weight(key)
             return
         rollout = plan.status.rollout
-        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None)
+        conditions = tuple((str(c.type), str(c.status), str(c.reason)) for c in plan.status.conditions)
+        self._last[key] = _Seen(plan.status.phase, rollout.started_at if rollout is not None else None, conditions)
         self._count_ended(before, plan.status)
         if rollout is not None:
             self.weight.labels(*key).set(plan.status.candidate_weight)

@@ -113,3 +113,13 @@ async def test_close_ends_what_is_under_way() -> None:
     await queries.close()
     with pytest.raises(MetricError, match="given up"):
         await asking
+
+
+async def test_what_one_deployment_alone_asks_is_not_kept() -> None:
+    """Its many values would drive out answers that others ask for."""
+    provider = Provider()
+    queries = SharedQueries(provider)
+    drift = MetricQuery("drift", Part.DISTRIBUTIONS, Source(), "d", 15.0)
+    for _ in range(2):
+        assert len(await queries.query(drift)) == 2
+    assert provider.asked == ["d", "d"]

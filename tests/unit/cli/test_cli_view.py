@@ -251,6 +251,7 @@ FINE = {
     "Retried", "ActionIgnored", "AnalysisPassing", "NoAnalysis", "MinimumReplicasAvailable", "WeightsApplied",
     "NoStableRevision", "Reachable", "HeaderRouteSet", "MirrorSet", "ScaleSet", "ExperimentStarted", "ExperimentEnded",
     "PrePulling", "WatchStarted", "WatchEnded", "GatesPassed", "AwaitingGates",
+    "DriftEnded", "NoDrift", "NotEnoughData",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from steersman.api.conditions import Reason
 from steersman.api.gate_status import GatePhase
 from steersman.api.meta import LABEL_DEPLOYMENT, LABEL_MANAGED_BY, LABEL_REVISION
+from steersman.api.notification_status import MAX_PENDING
 from steersman.api.status import MeasurementPhase, ModelDeploymentStatus, Outcome, RolloutPhase
 from steersman.core.snapshot import Plan
 
@@ -48,9 +49,21 @@ class Promises:
         self._evidence_before_weight(before, after)
         self._quarantine(before, after)
         self._gates_before_pods(before, after)
+        self._told(before, plan)
         for entry in after.history[:1]:
             if entry.reason in (Reason.REGISTRY_UNREACHABLE, Reason.REGISTRY_UNAUTHORIZED):
                 self._breach("a registry that is down ended a rollout")
+
+    def _told(self, before: ModelDeploymentStatus, plan: Plan) -> None:
+        """What somebody wants to hear of is written down with the decision, and stays until it was sent."""
+        after, world = plan.status.notifications, self._world
+        kept = {each.id for each in after}
+        if len(kept) != len(after) or len(after) > MAX_PENDING:
+            self._breach(f"{len(after)} notifications with {len(kept)} ids")
+        fresh = sum(event.reason in world.told for event in plan.events)
+        unsent = [each for each in before.notifications if each.id not in world.sent]
+        if sum(1 + each.left_out for each in after) != fresh + sum(1 + each.left_out for each in unsent):
+            self._breach(f"{fresh} events and {len(unsent)} unsent notifications became {len(after)}")
 
     def _evidence_before_weight(self, before: ModelDeploymentStatus, after: ModelDeploymentStatus) -> None:
         was, now = before.rollout, after.rollout

@@ -7,22 +7,28 @@ true between two happenings and at the end.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from steersman.api.conditions import Reason
+from steersman.adapters.traffic import provider_for
+from steersman.api.conditions import ConditionType, Reason
+from steersman.api.modeldeployment import ModelDeploymentSpec
+from steersman.api.notifications import NOTABLE
 from steersman.api.status import Outcome
 from steersman.core.gates.facts import Missing, Unknown, VersionFacts
 from steersman.core.gates.golden import Exchange, Exchanges
+from steersman.core.plan import plan
 from steersman.core.snapshot import Problem, RegistryAnswer
 from unit.core.world import World, gateway_spec
 
 ERRORS = {"templates": [{"name": "errors"}]}
 BETA = [{"headers": [{"name": "x-group", "exact": "beta"}]}]
 PAUSE = {"pause": {"duration": "20s"}}
+DRIFT = {"window": "1m", "interval": "10s", "consecutive": 1}
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "steps": {"canary": {"steps": [{"setWeight": 10}, PAUSE, {"setWeight": 50}, PAUSE]}},
@@ -63,6 +69,7 @@ GATES = [
     {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}},
     {"name": "same", "golden": {"tolerance": 0.1}},
 ]
+DRIFT_CONDITIONS = (ConditionType.DATA_DRIFT, ConditionType.CONCEPT_DRIFT)
 ACTIONS = [
     *("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "resume"),
     *("rollback", "rollback:1", "rollback:2", "nonsense", "rollback:nowhere"),
@@ -79,6 +86,7 @@ class Rollouts(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.world.facts = {version: VersionFacts("fraud", version, tags={"data": "ok"}) for version in "123"}
+        self.world.told = frozenset(NOTABLE)
         self.world.run(30)
 
     # One rule for everything: hypothesis leaves whole rules out of most examples (swarm testing), and what is
@@ -108,6 +116,7 @@ class Rollouts(RuleBasedStateMachine):
         watched: bool,
         window: int,
         gated: int,
+        drift: bool,
         told: bool,
     ) -> None:
         spec = gateway_spec(
@@ -121,7 +130,16 @@ class Rollouts(RuleBasedStateMachine):
         )
         if told:
             spec["model"] = spec["model"] | {"writeBack": {"tags": True, "promotedAlias": "production"}}
-        self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
+        more = {"watch": {"duration": "60s"}} if watched else {}
+        self.world.change_spec(spec | more | ({"drift": DRIFT} if drift else {}))
+
+    def data_drifts(self, shifted: float, rows: float | None, fired: float, seconds: int) -> None:
+        world = self.world
+        world.shifted, world.rows_per_window, world.detector_fired = shifted, rows, fired
+        self._pass_time(seconds)
+        for condition in world.status.conditions:
+            if condition.type in DRIFT_CONDITIONS:
+                event(f"{condition.type} {condition.status} {condition.reason}")
 
     def a_rollout_gets_under_way(self, strategy: str, seconds: int, replicas: int, pods: int | None, then: str) -> None:
         """The way into the middle of a rollout, which mere chance finds too seldom."""
@@ -129,7 +147,8 @@ class Rollouts(RuleBasedStateMachine):
         world.slot = world.trouble = None
         world.failing = {}
         gates = world.manifest["spec"].get("gates", [])
-        world.change_spec(gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, gates=gates))
+        spec = gateway_spec(strategy=STRATEGIES[strategy], replicas=replicas, gates=gates, drift=DRIFT)
+        world.change_spec(spec)
         world.act("resume")
         world.run(45, step=15)  # no revision is warm any more, so that the way leads through the steps
         version = world.status.stable.version if world.status.stable is not None else "1"
@@ -180,8 +199,9 @@ class Rollouts(RuleBasedStateMachine):
         world = self.world
         world.registry_writable = registry
         world.pods_start, world.gateway_works, world.prometheus_works = pods, gateway, prometheus
+        world.delivers = gateway
         self._pass_time(seconds)
-        world.pods_start = world.gateway_works = world.prometheus_works = True
+        world.pods_start = world.gateway_works = world.prometheus_works = world.delivers = True
 
     def the_cluster_is_full(self, full: bool, stuck: bool) -> None:
         self.world.slot = Problem(Reason.ROLLOUT_LIMIT_REACHED, "limit 1") if full else None
@@ -240,16 +260,39 @@ class Rollouts(RuleBasedStateMachine):
         first = self.world.plan_only()
         assert first == self.world.plan_only()
 
+    @invariant()
+    def drift_stands_in_the_way_of_nothing(self) -> None:
+        """Without spec.drift the same is decided and done."""
+        snapshot = self.world.snapshot()
+        manifest = {**snapshot.manifest, "status": {**snapshot.manifest.get("status", {}), "drift": None}}
+        assert isinstance(snapshot.spec, ModelDeploymentSpec)
+        without = replace(snapshot, manifest=manifest, spec=snapshot.spec.model_copy(update={"drift": None}))
+        one, other = plan(snapshot, provider_for), plan(without, provider_for)
+        assert (one.apply, one.patch, one.delete, one.clear_action) == (
+            other.apply,
+            other.patch,
+            other.delete,
+            other.clear_action,
+        )
+        assert one.status.model_dump(exclude={"drift", "conditions"}) == other.status.model_dump(
+            exclude={"drift", "conditions"}
+        )
+        assert [c for c in one.status.conditions if c.type not in DRIFT_CONDITIONS] == other.status.conditions
+        assert one.status.drift is None or one.status.stable is not None
+        if one.status.drift is not None and one.status.stable is not None:
+            assert one.status.drift.revision == one.status.stable.name
+
     def teardown(self) -> None:
         """When the weather is fine again, the world comes to rest at what is asked for, and nothing else is left."""
         world = self.world
         world.pods_start = world.gateway_works = world.prometheus_works = True
         world.pods_start_slowly = world.slot = world.trouble = None
         world.failing = {}
+        world.shifted, world.rows_per_window, world.detector_fired = 0.0, 3000.0, 0.0
         world.answer = RegistryAnswer("3")
         model = {"name": "fraud", "alias": "champion", "writeBack": {"tags": True, "promotedAlias": "production"}}
         world.registry_writable = True
-        world.change_spec(gateway_spec(model=model))
+        world.change_spec(gateway_spec(model=model, drift=DRIFT))
         world.act("resume")
         world.run(40, step=10)
         world.act("retry")
@@ -264,6 +307,7 @@ class Rollouts(RuleBasedStateMachine):
         assert world.status.stable.version == "3", world.status.message
         assert world.route_weights() == {world.stable: 100}
         assert [name for kind, name in world.children if kind == "Deployment"] == [world.stable]
+        assert world.condition("DataDrift") == world.condition("ConceptDrift") == ("False", "NoDrift")
         assert world.promises.broken == []
         self._the_registry_says_what_came_of_it()
 
@@ -315,6 +359,7 @@ HAPPENINGS = st.one_of(
         watched=st.booleans(),
         window=st.integers(0, 2),
         gated=st.sampled_from([0, 0, 1, 2, 3]),
+        drift=st.booleans(),
         told=st.booleans(),
     ),
     _happening(
@@ -334,6 +379,13 @@ HAPPENINGS = st.one_of(
         prometheus=st.booleans(),
         registry=st.booleans(),
         seconds=st.sampled_from([0, 30, 700]),
+    ),
+    _happening(
+        "data_drifts",
+        shifted=st.sampled_from([0.0, 0.4]),
+        rows=st.sampled_from([3000.0, 3000.0, 10.0, None]),
+        fired=st.sampled_from([0.0, 1.0]),
+        seconds=st.sampled_from([0, 30, 150]),
     ),
     _happening("the_cluster_is_full", full=st.booleans(), stuck=st.booleans()),
     _happening("the_clock_steps", seconds=st.sampled_from([-600, -20, 20, 3600])),

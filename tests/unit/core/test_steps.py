@@ -180,6 +180,18 @@ def test_steps_edited_in_mid_experiment_end_it_first() -> None:
     assert world.status.candidate_weight == 30
 
 
+def test_an_experiment_that_is_superseded_keeps_its_weights_until_stable_has_the_pods_for_more() -> None:
+    world = rolling({"experiment": {"weight": 5, "duration": "10m"}}, analysis={}, replicas=4)
+    world.run(40)
+    world.pods_start_slowly = 1
+    surge = {"canary": {"maxSurge": "60%", "stepWeight": 20, "maxWeight": 80, "interval": "10s"}}
+    world.change_spec(
+        gateway_spec(strategy=surge, analysis={}, replicas=7, runtime={"env": [{"name": "A", "value": "a"}]})
+    )
+    world.run(300)
+    assert world.promises.broken == []
+
+
 def test_promote_ends_an_experiment_and_promote_full_the_rollout() -> None:
     world = rolling({"experiment": {"weight": 10, "duration": "10m"}}, {"setWeight": 20}, {"pause": {}}, analysis={})
     world.run(40)

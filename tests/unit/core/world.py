@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -94,6 +95,11 @@ class World:
         self.weights_seen: list[tuple[int, ...]] = []
         self.slot: Problem | None = None
         self.trouble: Problem | None = None
+        self.told: frozenset[Reason] = frozenset()
+        """Reasons of events that the operator's own targets hear of."""
+        self.sent: frozenset[str] = frozenset()
+        self.delivers = True
+        """Whether notifications are delivered."""
         self.images_come: bool | None = None
         """Whether images get onto all nodes; None leaves the pulls as they are."""
         self.pods_start = True
@@ -108,6 +114,12 @@ class World:
         """Share of failed requests by revision's version."""
         self.requests_per_second = 40.0
         self.matching_percent = 5
+        self.shifted = 0.0
+        """Share of the rows that fall into the last of ten bins of the model's one feature, beside its tenth."""
+        self.rows_per_window: float | None = 3000.0
+        """Rows that the profile's counters tell of; None when no reference profile is there."""
+        self.detector_fired = 0.0
+        self.feedback = 100.0
         """Share of the requests that header routes take."""
         self.facts: dict[str, VersionFacts | Missing | Unknown] = {}
         """What the registry knows of versions; of others nothing but that they are there."""
@@ -207,6 +219,8 @@ class World:
             cluster="eu",
             slot=self.slot,
             trouble=self.trouble,
+            told=self.told,
+            sent=self.sent,
         )
 
     def plan_only(self) -> Plan:
@@ -286,6 +300,8 @@ class World:
         self._told = {question: self._told_of(question) for question in self.questions}
         self._results |= {write: self._write(write) for write in self._writes}
         self._writes = ()
+        if self.delivers:
+            self.sent = frozenset(each.id for each in self.status.notifications)
 
     def _write(self, write: RegistryWrite) -> str | None:
         if not self.registry_writable:
@@ -316,6 +332,8 @@ class World:
             return self._answer_job(query)
         if not self.prometheus_works:
             return QueryResult(query, error="connection refused")
+        if query.metric == "drift":
+            return QueryResult(query, tuple(self._profile() if query.part == Part.DISTRIBUTIONS else self._detectors()))
         samples = []
         weights = {w.revision: w.weight for w in self.status.weights}
         if query.reference and self.status.watch is not None:
@@ -332,6 +350,22 @@ class World:
             value = requests if query.part == Part.REQUESTS else requests * self.failing.get(version, 0.0)
             samples.append(Sample({"namespace": "risk", "steersman_dev_revision": revision}, value))
         return QueryResult(query, tuple(samples))
+
+    def _profile(self) -> Iterator[Sample]:
+        if self.rows_per_window is None:
+            return
+        column = {"column": "amount", "role": "feature"}
+        yield Sample({**column, "part": "rows"}, 5000.0)
+        for bound in [*(str(number) for number in range(1, 10)), "+Inf"]:
+            share = 0.1 * (1 - self.shifted) + (self.shifted if bound == "+Inf" else 0.0)
+            labels = {**column, "kind": "numeric", "bin": bound}
+            yield Sample({**labels, "part": "reference"}, 0.1)
+            yield Sample({**labels, "part": "observed"}, share * self.rows_per_window)
+
+    def _detectors(self) -> Iterator[Sample]:
+        yield Sample({"detector": "adwin"}, self.detector_fired)
+        yield Sample({"detector": "page_hinkley"}, 0.0)
+        yield Sample({"part": "feedback"}, self.feedback)
 
     def run(self, seconds: float, step: float = 5.0) -> None:
         """Let time pass; the operator looks whenever something changes or it asked to."""

@@ -71,6 +71,13 @@ def test_the_latency_objective_is_a_bound_of_the_runtimes_histogram():
     assert spec["args"][0]["value"] in {str(bound) for bound in DURATION_BUCKETS}
 
 
+def test_the_tolerance_is_a_bound_of_the_runtimes_errors():
+    from steersman_server.settings import ERROR_BUCKETS
+
+    spec = yaml.safe_load((CHART / "files" / "analysis-templates" / "mlflow-large-errors.yaml").read_text())
+    assert spec["args"][0]["value"] in {str(bound) for bound in ERROR_BUCKETS}
+
+
 def test_every_built_in_template_names_its_source_or_is_of_our_own_runtime():
     for path in BUILT_IN_TEMPLATES:
         comment = "".join(line for line in path.read_text().splitlines() if line.startswith("#"))

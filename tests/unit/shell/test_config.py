@@ -58,11 +58,15 @@ def test_every_variable_is_read() -> None:
         ("STEERSMAN_WEBHOOK_PEERS", "replicas"),
         ("STEERSMAN_WEBHOOK_PEERS", "http://replicas:1"),
         ("STEERSMAN_CLUSTER_NAME", "EU/1"),
+        ("STEERSMAN_NOTIFICATIONS", "[{}]"),
+        ("STEERSMAN_NOTIFICATIONS_DIRECTORY", None),
+        ("STEERSMAN_NOTIFICATION_SCHEMAS", "slack,syslog"),
     ],
 )
-def test_wrong_values_name_their_variable(name: str, value: str) -> None:
+def test_wrong_values_name_their_variable(name: str, value: str | None) -> None:
+    target = {"STEERSMAN_NOTIFICATIONS": '[{"name": "a", "key": "b"}]'}
     with pytest.raises(ConfigError, match=name):
-        from_environment({name: value})
+        from_environment({name: value} if value is not None else target)
 
 
 def test_log_lines_are_json_with_what_was_given_beside_the_message() -> None:

@@ -21,10 +21,14 @@ class Provider:
         """Until it is set, queries over time wait."""
         self.hold = asyncio.Event()
         self.hold.set()
+        self.slow: str | None = None
+        """A query that is never answered."""
 
     async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
         self.asked.append(query.text)
         await self.hold.wait()
+        if query.text == self.slow:
+            await asyncio.Event().wait()
         if self.error is not None:
             raise self.error
         return (Sample({}, 1.0),)
@@ -141,3 +145,25 @@ async def test_pasts_are_asked_for_a_few_at_a_time_and_looks_do_not_wait_for_the
     provider.held.set()
     await asyncio.sleep(0.01)
     assert len(desk.results(KEY)) == 21
+
+
+async def test_queries_for_drift_are_asked_a_few_at_a_time_and_no_look_waits_for_them() -> None:
+    """Not even one of the same moment."""
+    provider, woken = Provider(), []
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    provider.hold.clear()
+    drift = [MetricQuery("drift", Part.DISTRIBUTIONS, Source(), f"drift {n}", 15.0) for n in range(20)]
+    desk.submit(KEY, drift)
+    await asyncio.sleep(0.01)
+    assert len(provider.asked) == PASTS_AT_ONCE
+    provider.hold.set()
+    await asyncio.sleep(0.01)
+    assert len(desk.results(KEY)) == 20
+
+    provider, woken = Provider(), []
+    desk = MeasurementDesk(provider, woken.append, lambda result, seconds: None)
+    provider.slow = "slow"
+    desk.submit(KEY, [MetricQuery("drift", Part.DISTRIBUTIONS, Source(), "slow", 15.0), query("look")])
+    await asyncio.sleep(0.01)
+    assert woken == [KEY] and [result.query.text for result in desk.results(KEY)] == ["look"]
+    await desk.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import aiohttp
 
+from steersman.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from steersman.api.status import (
     HistoryEntry,
     ModelDeploymentStatus,
@@ -85,3 +86,28 @@ async def test_the_endpoint_serves_metrics_and_readiness(unused_tcp_port: int) -
                 assert "steersman_leader 1.0" in await answer.text()
     finally:
         await runner.cleanup()
+
+
+def test_every_condition_is_one_series_that_says_what_holds_now() -> None:
+    def condition(status: ConditionStatus, reason: Reason) -> ModelDeploymentStatus:
+        made = Condition(type=ConditionType.READY, status=status, reason=reason, last_transition_time=0.0)
+        return ModelDeploymentStatus(conditions=[made])
+
+    def series(telemetry: Telemetry) -> list[dict[str, str]]:
+        return [
+            sample.labels
+            for family in telemetry.registry.collect()
+            for sample in family.samples
+            if sample.name == "steersman_deployment_condition" and sample.value == 1
+        ]
+
+    telemetry = Telemetry()
+    for status, reason in (
+        (ConditionStatus.FALSE, Reason.ROLLOUT_PROGRESSING),
+        (ConditionStatus.TRUE, Reason.ROLLOUT_COMPLETE),
+    ):
+        telemetry.planned(KEY, Plan(ModelDeploymentStatus(), condition(status, reason)))
+        wanted = {"namespace": "risk", "deployment": "fraud", "type": "Ready", "status": status, "reason": reason}
+        assert series(telemetry) == [wanted]
+    telemetry.planned(KEY, None)
+    assert series(telemetry) == []

@@ -38,6 +38,9 @@ class SharedQueries:
 
     async def query(self, query: MetricQuery) -> tuple[Sample, ...]:
         """Evaluate at the query's moment. Raises MetricError."""
+        if query.is_own:
+            # Kept, its many values would drive out answers that others ask for.
+            return await self._inner.query(query)
         return cast("tuple[Sample, ...]", await self._ask(query, self._inner.query))
 
     async def query_range(self, query: MetricQuery) -> tuple[Series, ...]:

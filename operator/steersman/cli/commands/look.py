@@ -1,4 +1,4 @@
-"""get, status, explain and history: one look at the cluster."""
+"""get, status, explain, drift and history: one look at the cluster."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from steersman.cli.connection import Manifest, UserClient
 from steersman.cli.errors import UserError
 from steersman.cli.output import as_list, bare, print_data, print_note, print_view
 from steersman.cli.reading import read_model
+from steersman.cli.view.drift import drift_conditions, render_drift
 from steersman.cli.view.events import EventLine, parse_events
 from steersman.cli.view.explain import render_explanation
 from steersman.cli.view.health import Health, health
@@ -64,6 +65,20 @@ async def explain(client: UserClient, name: str) -> int:
         print_view(explanation)
     if left_out:
         print_note(f"Note: left out what this version of steersman does not understand: {', '.join(left_out)}")
+    return 0
+
+
+async def drift(client: UserClient, name: str, form: Format) -> int:
+    """Print what is known of a ModelDeployment's drift."""
+    md, _ = read_model(await client.get(name))
+    if form in (Format.JSON, Format.YAML):
+        conditions = [condition.to_wire() for condition in drift_conditions(md)]
+        print_data({"drift": md.status.drift.to_wire() if md.status.drift else None, "conditions": conditions}, form)
+    elif md.spec.drift is None and md.status.drift is None:
+        print_note(f"{name} does not look for drift: set spec.drift ({{}} is enough).")
+    else:
+        for part in render_drift(md, time.time(), wide=form is Format.WIDE):
+            print_view(part, table=True)
     return 0
 
 

@@ -19,6 +19,7 @@ _ADVICE: dict[Reason, str] = {
     Reason.NAME_CONFLICT: "an object of that name belongs to somebody else: rename or delete it, or name the ModelDeployment otherwise",
     Reason.UNSUPPORTED: "leave it out of the strategy, or choose a traffic provider that can do it in spec.traffic",
     Reason.APPLY_FAILED: "correct what the API server refuses; the operator tries again by itself",
+    Reason.NOTIFICATION_FAILED: "see that the Secret holds the target's apprise URL and that the operator may reach it; docs/reference/notifications.md says what is allowed",
     Reason.REGISTRY_UNREACHABLE: "see that the registry's server runs and that the operator may reach it; what serves now stays as it is",
     Reason.REGISTRY_UNAUTHORIZED: "correct the credentials in the Secret that the ModelRegistry names",
     Reason.REGISTRY_ERROR: "look into the registry's own log; Steersman asks again by itself",
@@ -49,6 +50,9 @@ _ADVICE: dict[Reason, str] = {
     Reason.ANALYSIS_ERROR: "see that the metric server answers and that the template's query is right",
     Reason.MINIMUM_REPLICAS_UNAVAILABLE: "look at the pods: kubectl get pods -n {namespace} -l steersman.dev/deployment={name}",
     Reason.ROUTE_NOT_ACCEPTED: "see why the gateway refuses it: kubectl describe {route} -n {namespace}",
+    Reason.DRIFT_DETECTED: "see which columns: steersman drift {name} -n {namespace}; then train on newer data, or find what feeds the model wrong values",
+    Reason.NO_REFERENCE: "store a reference with the model by steersman.profile.log_reference, or take spec.drift away",
+    Reason.DRIFT_UNKNOWN: "see that the metric server of spec.drift.prometheus, or the operator's own, answers",
     Reason.WEIGHTS_PENDING: "if this lasts, see the route: kubectl describe {route} -n {namespace}",
 }
 

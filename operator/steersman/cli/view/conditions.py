@@ -10,6 +10,7 @@ from steersman.api.conditions import Condition, ConditionStatus, ConditionType, 
 from steersman.api.modeldeployment import ModelDeployment
 from steersman.api.status import RolloutPhase
 from steersman.cli.view.advice import advice
+from steersman.cli.view.drift import DRIFT_TYPES
 from steersman.cli.view.text import clean, human_duration, plain
 
 _REST = {
@@ -20,13 +21,15 @@ _REST = {
     Reason.NO_ANALYSIS,
     Reason.AWAITING_ANALYSIS,
     Reason.NO_STABLE_REVISION,
+    Reason.NO_DRIFT,
+    Reason.NOT_ENOUGH_DATA,
 }
 """Reasons of conditions that are not True although all is well, or that say nothing which the steps do not say."""
 PATIENCE = 30.0
 """Seconds that a route may take to carry new weights before it is worth a word."""
 
-_TROUBLE = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING}
-"""Reasons that are no good news although the condition is True: a rollout goes on, but its pods do not come."""
+_TROUBLE = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING, Reason.DRIFT_DETECTED}
+"""Reasons that are no good news although the condition is True: a rollout goes on, but its pods do not come; a model serves, but drifts."""
 _SUMS = {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED}
 """Conditions that say again what others say."""
 
@@ -64,13 +67,14 @@ def troubles(md: ModelDeployment, now: float) -> list[Condition]:
             continue
         if condition.status is not ConditionStatus.TRUE or condition.reason in _TROUBLE:
             wrong.setdefault((condition.reason, condition.message), condition)
-    if wrong or status.rollout is not None or told:
+    if any(condition.type not in DRIFT_TYPES for condition in wrong.values()) or status.rollout is not None or told:
         return list(wrong.values())
-    return [
+    ready = [
         condition
         for condition in status.conditions
         if condition.type is ConditionType.READY and condition.status is not ConditionStatus.TRUE
     ]
+    return [*ready, *wrong.values()]
 
 
 def render_conditions(md: ModelDeployment, now: float) -> RenderableType | None:
@@ -90,7 +94,8 @@ def render_conditions(md: ModelDeployment, now: float) -> RenderableType | None:
 def _headline(condition: Condition, now: float) -> Text:
     if condition.status is ConditionStatus.TRUE:
         # How long it has been True says nothing of how long there has been trouble.
-        return Text.assemble(("! ", "yellow"), (condition.reason.value, "bold"))
+        about = f"{condition.type.value}: " if condition.type in DRIFT_TYPES else ""
+        return Text.assemble((f"! {about}", "yellow"), (condition.reason.value, "bold"))
     marker, style = ("✗", "red") if condition.status is ConditionStatus.FALSE else ("?", "yellow")
     return Text.assemble(
         (f"{marker} {condition.type.value} is {condition.status.value}: ", style),

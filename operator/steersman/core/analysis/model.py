@@ -25,6 +25,10 @@ class Part(StrEnum):
     BUCKETS = "buckets"
     CANDIDATE = "candidate"
     STABLE = "stable"
+    DISTRIBUTIONS = "distributions"
+    """Of drift: columns by bin."""
+    DETECTORS = "detectors"
+    """Of concept drift."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class MetricQuery:
     """Set when values over time are asked for, instead of one."""
     reference: bool = False
     """Asks for the baseline before a blue-green switch, not for a look."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether no other rollout asks the same and no step waits for it: of drift. It gives way to others, and is not kept."""
+        return self.part in (Part.DISTRIBUTIONS, Part.DETECTORS)
 
 
 @dataclass(frozen=True)

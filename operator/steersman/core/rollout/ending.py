@@ -31,7 +31,9 @@ def abort(turn: Turn, outcome: Outcome, reason: Reason, message: str) -> None:
         mirror=0,
     )
     if turn.status.stable is not None:
-        turn.set_weight(_lowest_weight(turn, had_weight))
+        lower = _lowest_weight(turn, had_weight)
+        # Where stable cannot take over anything yet, an experiment's baseline keeps what it has too.
+        turn.set_weight(lower, turn.baseline_weight if lower == had_weight else 0)
     else:
         turn.set(weights=[])
     about = f"{turn.rollout.revision} at {had_weight} %: {message}"

@@ -148,6 +148,19 @@ class Turn:
         stable = self.status.stable
         return next((w.weight for w in self.status.weights if stable is not None and w.revision == stable.name), 0)
 
+    @property
+    def baseline_weight(self) -> int:
+        """Intended weight of an experiment's baseline, percent."""
+        experiment = self.rollout.experiment
+        return next(
+            (
+                w.weight
+                for w in self.status.weights
+                if experiment is not None and w.revision == experiment.baseline.name
+            ),
+            0,
+        )
+
     def set_weight(self, weight: int, baseline: int = 0) -> None:
         """Intend a weight for the candidate and an experiment's baseline; stable has the rest."""
         weights = {self.rollout.revision: weight}
