@@ -97,8 +97,6 @@ class Notifications(ValuesModel):
     schemas: list[Annotated[str, Field(pattern=r"^[a-z0-9]{1,32}$")]] = list(DEFAULT_SCHEMAS)
     """The only services that notifications may go to, those of ModelDeployments too; empty turns notifications off. json, form, xml and others
     whose URL names a host reach whatever the operator can reach."""
-    cluster_name: Annotated[str, Field(max_length=63)] = ""
-    """What stands for {{cluster}} in the texts."""
 
 
 class Log(ValuesModel):
@@ -274,7 +272,7 @@ class Values(ValuesModel):
     """The MLflow server of ModelDeployments that name no ModelRegistry."""
     webhooks: Webhooks = Webhooks()
     cluster_name: Annotated[str, Field(pattern=rf"{DNS_LABEL}|^$", max_length=63)] = ""
-    """What tells this cluster from others whose ModelDeployments write back to the same registry."""
+    """What tells this cluster from others: in the tags that ModelDeployments write back to a registry, and {{cluster}} in notifications."""
     prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
