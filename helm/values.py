@@ -272,7 +272,7 @@ class Values(ValuesModel):
     """The MLflow server of ModelDeployments that name no ModelRegistry."""
     webhooks: Webhooks = Webhooks()
     cluster_name: Annotated[str, Field(pattern=rf"{DNS_LABEL}|^$", max_length=63)] = ""
-    """What tells this cluster from others: in the tags that ModelDeployments write back to a registry, and {{cluster}} in notifications."""
+    """What tells this cluster from others whose ModelDeployments write back to the same registry, and what stands for {{cluster}} in notifications."""
     prometheus: Prometheus = Prometheus()
     """The Prometheus of metrics that name no address."""
     cloud_watch: CloudWatch = CloudWatch()
