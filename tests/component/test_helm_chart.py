@@ -176,6 +176,7 @@ def test_the_operator_understands_the_environment_that_it_is_given(render):
         "cloudWatch": {"ownIdentity": True},
         "maxRollouts": 20,
         "maxRolloutsPerNamespace": 3,
+        "clusterName": "prod",
         "notifications": {
             "secretName": "chat",
             "targets": [{"name": "team", "key": "slack", "events": ["RolledBack"], "title": '{{reason}} "x"'}],

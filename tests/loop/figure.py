@@ -69,10 +69,10 @@ def _accuracy(axes: Axes, requests: Sequence[Request], begin: float) -> None:
 def _scores(axes: Axes, report: Mapping[str, Any]) -> None:
     names: dict[str, float] = {}
     for state in report["drift"]:
-        for name, score in state["scores"].items():
+        for name, score in state["distances"].items():
             names[name] = max(names.get(name, 0.0), score)
     for name in sorted(names, key=lambda each: -names[each])[:SHOWN_COLUMNS]:
-        points = [(state["at"], state["scores"][name]) for state in report["drift"] if name in state["scores"]]
+        points = [(state["at"], state["distances"][name]) for state in report["drift"] if name in state["distances"]]
         axes.plot(
             [at for at, _ in points], [score for _, score in points], linewidth=1.4, label=name, drawstyle="steps-post"
         )

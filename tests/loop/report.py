@@ -146,13 +146,11 @@ def _since(at: float | None, begin: float) -> float | None:
 def _drift(seen: Observations, begin: float) -> Iterable[dict[str, Any]]:
     """The share of columns that had drifted, and what the condition said, at each change."""
     for state in seen.states:
-        drift = state["status"].get("drift") or {}
-        columns = drift.get("columns") or []
+        columns = ((state["status"].get("drift") or {}).get("data") or {}).get("columns") or []
         yield {
             "at": state["at"] - begin,
             "condition": condition(state["status"], "DataDrift")[1],
-            "revision": drift.get("revision", ""),
-            "scores": {column["name"]: column.get("score") for column in columns if column.get("score") is not None},
+            "distances": {each["name"]: each["distance"] for each in columns if each.get("distance") is not None},
         }
 
 

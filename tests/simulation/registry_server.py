@@ -70,6 +70,7 @@ class RegistryServer(LoopbackServer):
             "registered-models/get": self._model,
             "registered-models/search": self._models,
             "model-versions/get": self._version,
+            "runs/get": self._run,
             "model-versions/search": self._search,
         }.get(path)
         if answer is None:
@@ -110,6 +111,10 @@ class RegistryServer(LoopbackServer):
 
     def _version(self, name: str, request: web.Request) -> web.Response:
         return self._show(name, request.query.get("version", ""))
+
+    def _run(self, name: str, request: web.Request) -> web.Response:
+        info = {"run_id": request.query.get("run_id", "")}
+        return web.json_response({"run": {"info": info, "data": {}, "inputs": {}, "outputs": {}}})
 
     def _search(self, name: str, request: web.Request) -> web.Response:
         query = request.query.get("filter", "")

@@ -47,6 +47,12 @@ NOTABLE: Final = (
     Reason.GATE_ERROR,
     Reason.DRIFT_DETECTED,
     Reason.DRIFT_ENDED,
+    Reason.RETRAINING_STARTED,
+    Reason.RETRAINING_SUCCEEDED,
+    Reason.RETRAINING_FAILED,
+    Reason.RETRAINING_CANCELLED,
+    Reason.RETRAINING_SKIPPED,
+    Reason.RETRAINING_INVALID,
     Reason.RESOLVED,
     Reason.REGISTRY_UNREACHABLE,
     Reason.REGISTRY_UNAUTHORIZED,
@@ -81,8 +87,10 @@ DEFAULT: Final = (
     Reason.INCONCLUSIVE_LIMIT_EXCEEDED,
     Reason.GATE_FAILED,
     Reason.DRIFT_DETECTED,
+    Reason.RETRAINING_FAILED,
 )
-"""What a target hears of that names no reasons: beginning and end of each rollout, what waits for a person, a version that its gates refuse, and drift."""
+"""What a target hears of that names no reasons: beginning and end of each rollout, what waits for a person, a version that its gates refuse, drift, and a
+retraining that failed."""
 
 PLACEHOLDERS: Final = (
     "namespace",
@@ -134,7 +142,7 @@ class NotificationContent(ApiModel):
     """What events and metrics call this target; its address is shown nowhere."""
     events: Annotated[list[Notable], Field(min_length=1, max_length=64)] = list(DEFAULT)
     """Reasons of the events to be told of; default: RolloutStarted, AwaitingPromotion, Paused, Promoted, RolloutAborted, RolledBack,
-    RegressionAfterPromotion, AnalysisInconclusive, AnalysisError, InconclusiveLimitExceeded."""
+    RegressionAfterPromotion, AnalysisInconclusive, AnalysisError, InconclusiveLimitExceeded, GateFailed, DriftDetected, RetrainingFailed."""
     title: Annotated[Text, Field(max_length=200)] = TITLE
     """Placeholders: {{namespace}}, {{deployment}}, {{reason}}, {{message}}, {{severity}}, {{time}}, {{model}}, {{revision}}, {{cluster}}."""
     body: Annotated[Text, Field(max_length=2000)] = BODY

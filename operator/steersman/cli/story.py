@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from steersman.api.conditions import ConditionStatus, ConditionType
 from steersman.api.gate_status import GateResult
 from steersman.api.lineage import VersionLineage
 from steersman.api.meta import format_timestamp
@@ -190,6 +191,10 @@ def _timeline(md: ModelDeployment, version: str, facts: VersionFacts | Missing |
         yield Happening(
             status.rollback.since, f"brought back instead of {status.rollback.instead_of}: {status.rollback.message}"
         )
+    drifts = {ConditionType.DATA_DRIFT: "data drift", ConditionType.CONCEPT_DRIFT: "concept drift"}
+    for condition in status.conditions if status.stable is not None and status.stable.version == version else ():
+        if condition.type in drifts and condition.status == ConditionStatus.TRUE:
+            yield Happening(condition.last_transition_time, f"{drifts[condition.type]} is seen: {condition.message}")
     if status.action is not None and status.model is not None and status.model.version == version:
         # The annotation has no user; the API server's audit log has.
         yield Happening(status.action.at, f"somebody said {status.action.action}: {status.action.result}")

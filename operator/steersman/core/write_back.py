@@ -93,10 +93,16 @@ def _with_results(turn: Turn, status: WriteBackStatus) -> WriteBackStatus:
 
 
 def _told(turn: Turn, status: WriteBackStatus) -> tuple[_Told, ...]:
-    """What came of each version: the latest of its rollouts that the history holds."""
+    """What came of each version: the latest of its rollouts that the history holds.
+
+    Of the version that serves it is its promotion: what failed since was not the version, but other settings of its pods.
+    """
+    stable = turn.status.stable
+    entries = [entry for entry in turn.status.history if entry.revision in status.revisions]
+    serving = [e for e in entries if stable is not None and e.revision == stable.name and e.outcome == Outcome.PROMOTED]
     found: dict[str, _Told] = {}
-    for entry in turn.status.history:
-        if entry.version not in found and entry.revision in status.revisions:
+    for entry in (*serving[:1], *entries):
+        if entry.version not in found:
             found[entry.version] = _of(turn, entry)
     return tuple(found.values())
 

@@ -56,7 +56,7 @@ class Config:
     webhook_peers: tuple[str, ...] = ()
     """STEERSMAN_WEBHOOK_PEERS, comma separated host:port: where the other replicas take deliveries; a name stands for all its addresses."""
     cluster_name: str = ""
-    """STEERSMAN_CLUSTER_NAME: what tells this cluster from others that write to the same registry."""
+    """STEERSMAN_CLUSTER_NAME: what tells this cluster from others that write to the same registry, and what notifications call it."""
     health_port: int = 8080
     """STEERSMAN_HEALTH_PORT: /healthz."""
     workers: int = 16
@@ -67,8 +67,7 @@ class Config:
     """STEERSMAN_MAX_ROLLOUTS_PER_NAMESPACE: the same for each namespace."""
     notifications: SharedTargets = field(default_factory=SharedTargets)
     """STEERSMAN_NOTIFICATIONS: a JSON list of SharedNotification, who is told of every ModelDeployment;
-    STEERSMAN_NOTIFICATIONS_DIRECTORY: a file with an apprise URL for each of their keys;
-    STEERSMAN_CLUSTER_NAME: what their texts call this cluster."""
+    STEERSMAN_NOTIFICATIONS_DIRECTORY: a file with an apprise URL for each of their keys."""
     notification_schemas: tuple[str, ...] = DEFAULT_SCHEMAS
     """STEERSMAN_NOTIFICATION_SCHEMAS, comma separated: apprise's schemas that notifications may go to; `none` for none at all."""
 
@@ -123,7 +122,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Config:
             raise ConfigError(f"STEERSMAN_NOTIFICATIONS cannot be used: {error}") from None
         if found and not directory:
             raise ConfigError("STEERSMAN_NOTIFICATIONS needs STEERSMAN_NOTIFICATIONS_DIRECTORY")
-        return SharedTargets(found, Path(directory) if directory else None, text("CLUSTER_NAME"))
+        return SharedTargets(found, Path(directory) if directory else None, cluster_name)
 
     def schemas() -> tuple[str, ...]:
         value = text("NOTIFICATION_SCHEMAS")

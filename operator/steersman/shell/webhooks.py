@@ -41,6 +41,8 @@ READ_SECONDS: Final = 10.0
 FORWARD_SECONDS: Final = 3.0
 """How long another replica may take."""
 KEEPALIVE_SECONDS: Final = 15.0
+QUIET_SECONDS: Final = 10.0
+"""Between two lines in the log about the same result."""
 
 STATUS: Final = {
     Result.ACCEPTED: 202,
@@ -85,6 +87,7 @@ class WebhookEndpoint:
         self._clock = clock
         self._peers = peers
         self._replays = Replays()
+        self._told: dict[Result, float] = {}
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
@@ -121,8 +124,7 @@ class WebhookEndpoint:
         self._observe(result)
         status = STATUS[result]
         if status >= 400:
-            where = "/".join(registry).strip("/") or "the default registry"
-            logger.info("a delivery for %.130r was not taken: %s", where, result)
+            self._tell(registry, result)
         said = "refused" if status == 403 else str(result)
         response = web.Response(status=status, text=f"{said}\n")
         if status >= 400:
@@ -131,6 +133,14 @@ class WebhookEndpoint:
         if status == 503:
             response.headers["Retry-After"] = "2"
         return response
+
+    def _tell(self, registry: Registry, result: Result) -> None:
+        """Log a refusal, but not each of very many: anybody may send."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told.get(result, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._told[result] = now
+            where = "/".join(registry).strip("/") or "the default registry"
+            logger.info("a delivery for %.130r was not taken: %s", where, result)
 
     async def _judge(self, request: web.Request, registry: Registry) -> Result:
         envelope = read_envelope(request.headers)

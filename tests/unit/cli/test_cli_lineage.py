@@ -15,7 +15,7 @@ from steersman.core.gates.facts import Dataset
 from steersman.ports import RegistryCredentials, RegistryError
 from unit.cli.conftest import Run
 from unit.cli.in_memory import InMemoryClient
-from unit.cli.samples import NOW, ago, healthy
+from unit.cli.samples import NOW, ago, condition, healthy
 
 URL = "http://mlflow.example"
 MODEL = {"model": {"name": "fraud-classifier", "alias": "champion", "registry": "mlflow", "approvalTags": ["ticket"]}}
@@ -137,6 +137,13 @@ def test_credentials_and_address_of_the_environment(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://of-the-environment")
     run(InMemoryClient(healthy()), "lineage", "fraud")
     assert registry.asked == [("http://of-the-environment", "7", RegistryCredentials(token="t-1"))]
+
+
+def test_drift_of_the_version_that_serves(run: Run, registry: FakeRegistry) -> None:
+    drift = condition("DataDrift", "True", "DriftDetected", "amount: PSI 0.31")
+    drifted = client(status={"conditions": [drift]})
+    assert "data drift is seen: amount: PSI 0.31" in run(drifted, "lineage", "fraud").out
+    assert "drift" not in run(drifted, "lineage", "fraud", "--version", "6").out
 
 
 REMEMBERED = {

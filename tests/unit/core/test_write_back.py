@@ -196,3 +196,13 @@ def test_a_registry_that_cannot_be_named_now_forgets_nothing() -> None:
     world.registry = RegistryAccess("http://mlflow:5000", "mlflow-credentials")
     world.run(30)
     assert len(world.written) == 2
+
+
+def test_settings_that_fail_are_not_the_fault_of_the_version_that_serves() -> None:
+    world = begun()
+    world.change_spec(gateway_spec(model=model(), runtime={"env": [{"name": "A", "value": "b"}]}))
+    world.run(40)
+    world.act("abort")
+    world.run(100)
+    assert world.status.history[0].outcome == "Aborted" and world.status.history[0].version == "1"
+    assert world.tags["1"][f"{WHERE}/outcome"] == "Promoted" and world.aliases == {"production": "1"}
