@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.cluster import Cluster
-from cluster.images import OPERATOR
+from cluster.images import MLFLOW_RUNTIME, OPERATOR
 from demo.installation import install_operator
 from e2e.workspace import Workspace
 
@@ -24,6 +24,7 @@ def cluster() -> Iterator[Cluster]:
     if running:
         found = Cluster.attach(running)
         found.build_source(OPERATOR)
+        found.build_source(MLFLOW_RUNTIME)
         install_operator(found)
         found.kubectl("-n", "steersman-system", "rollout", "restart", "deployment/steersman")
         found.kubectl("-n", "steersman-system", "rollout", "status", "deployment/steersman")

@@ -22,6 +22,7 @@ from cluster.errors import ClusterError
 from cluster.images import MLFLOW_RUNTIME, ImageSource
 from demo.installation import environment
 from loop.names import CALIBRATION, DEPLOYMENT, EXAMPLE, HOST, TRAINER_IMAGE
+from steersman.core.pod.security import secure
 
 TRAINER = ImageSource(
     TRAINER_IMAGE, EXAMPLE / "Dockerfile", REPOSITORY, parent=MLFLOW_RUNTIME, parent_argument="RUNTIME_IMAGE"
@@ -86,7 +87,9 @@ class Loop:
             "metadata": {"name": "first-training"},
             "spec": template["spec"],
         }
-        job["spec"]["template"]["spec"] |= {"restartPolicy": "Never", "automountServiceAccountToken": False}
+        job["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+        # As the operator does it: the namespace enforces the restricted Pod Security Standard.
+        job["spec"]["template"] = secure(job["spec"]["template"])
         self._act("version 1 is trained on the old instrument's measurements")
         self._apply([job])
         self._kubectl("wait", "--for=condition=complete", "job/first-training", "--timeout=180s")
