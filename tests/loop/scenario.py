@@ -77,6 +77,7 @@ class Loop:
     # ---- acts
     def prepare(self) -> None:
         """The registry, the labelled measurements of the old instrument, and version 1, trained by the retraining's own Job."""
+        self._forget_model()
         registry = self._example("registry.yaml")
         self._apply(registry, self._measurements(1.0))
         (deployment,) = self._example("model.yaml")
@@ -171,6 +172,13 @@ class Loop:
                 self.seen.states.append({"at": now, "status": status})
 
     # ---- writing
+    def _forget_model(self) -> None:
+        """What an earlier run on this cluster registered, so that versions count from 1."""
+        url = f"{self.cluster.mlflow_url}/api/2.0/mlflow/registered-models/delete"
+        answer = requests.delete(url, json={"name": MODEL_NAME}, timeout=20)
+        if not answer.ok and "RESOURCE_DOES_NOT_EXIST" not in answer.text:
+            raise LoopError(f"MLflow did not forget the model {MODEL_NAME}: {answer.text[:300]}")
+
     def _act(self, text: str) -> None:
         self.seen.acts.append({"at": time.time(), "text": text})
         self._say(text)
