@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit component e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo test unit component test-pipelines e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -23,6 +23,9 @@ unit: ## Tests that need nothing running (seconds)
 
 component: ## Tests against a real API server, MLflow and Prometheus
 	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/component
+
+test-pipelines: ## The part of these that runs the example pipelines by their tools (docs/pipelines.md)
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/component/pipelines
 
 e2e: ## Tests on a real cluster with the built image and the Helm chart
 	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/e2e

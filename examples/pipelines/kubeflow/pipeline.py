@@ -59,8 +59,18 @@ def promote(version: str, server: str):
 
 
 @dsl.pipeline(name="tumours")
-def tumours(c: float = 0.5, server: str = SERVER):
-    """Fetch, validate, train, gate, promote."""
+def tumours(
+    c: float = 0.5,
+    server: str = SERVER,
+    retraining_id: str = "",
+    deployment: str = "",
+    namespace: str = "",
+    model: str = "",
+    stable_version: str = "",
+    trigger: str = "",
+    reason: str = "",
+):
+    """Fetch, validate, train, gate, promote. The parameters behind the server are what Steersman says of a retraining."""
     data = fetch().set_caching_options(False)
     report = validate(data=data.outputs["data"])
     # Never from the cache: training registers a version, and gates look at what the registry says now.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.component.pipelines.workshop import Workshop
+from tests.component.pipelines.workshop import TOLD, Workshop
 
 AIRFLOW = """
 import json, sys
@@ -18,9 +18,9 @@ bag = DagBag(sys.argv[1])
 assert not bag.import_errors, bag.import_errors
 dag = bag.get_dag("tumours")
 found = {"upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}}
-for c in (0.4, 50):
-    run = dag.test(run_conf={"c": c})
-    found[str(c)] = {"run": run.state, **{task.task_id: task.state for task in run.get_task_instances()}}
+for name, marked in (("good", None), ("bad", "fetch|validate|train")):
+    run = dag.test(run_conf={"c": 0.4}, mark_success_pattern=marked)
+    found[name] = {"run": run.state, **{task.task_id: task.state for task in run.get_task_instances()}}
 with open(sys.argv[2], "w") as file:
     json.dump(found, file)
 """
@@ -35,11 +35,13 @@ def test_dvc(workshop: Workshop) -> None:
     assert workshop.champion() == promoted != "1"
     again = workshop.run("dvc", "repro", within="dvc").stdout
     assert again.count("didn't change, skipping") == 5 and workshop.versions()[-1] == promoted
-    parameters = workshop.folder / "dvc" / "params.yaml"
-    parameters.write_text(parameters.read_text().replace("c: 0.5", "c: 50"))
+    # A stricter gate is a dependency that changed: the version is judged anew, and refused.
+    workshop.serve("1")
+    manifest = workshop.model / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("max: 10}", "max: 0.1}"))
     said = workshop.run("dvc", "repro", within="dvc", fails=True)
     assert "failed to reproduce 'gate'" in said.stderr and "regularised" in said.stdout
-    assert workshop.versions()[-1] != promoted and workshop.champion() == promoted
+    assert workshop.versions()[-1] == promoted and workshop.champion() == "1"
 
 
 def test_luigi(workshop: Workshop, serving: Workshop) -> None:
@@ -60,7 +62,7 @@ def test_luigi(workshop: Workshop, serving: Workshop) -> None:
 
 
 def test_airflow(workshop: Workshop, airflow: Path, tmp_path: Path) -> None:
-    """The DAG is read as Airflow reads it, and runs: once as it should, once with a model that the gates refuse."""
+    """The DAG is read as Airflow reads it, and runs: once as it should, once with a gate that fails, for there is no version."""
     settings = {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -75,18 +77,19 @@ def test_airflow(workshop: Workshop, airflow: Path, tmp_path: Path) -> None:
     states = json.loads(found.read_text())
     steps = ["fetch", "validate", "train", "gate", "promote"]
     assert states["upstream"] == dict(zip(steps, [[], *([each] for each in steps)], strict=False))
-    assert states["0.4"] == {"run": "success", **dict.fromkeys(steps, "success")}
+    assert states["good"] == {"run": "success", **dict.fromkeys(steps, "success")}
     refused = {**dict.fromkeys(steps, "success"), "gate": "failed", "promote": "upstream_failed"}
-    assert states["50"] == {"run": "failed", **refused}
+    assert states["bad"] == {"run": "failed", **refused}
     assert "tumours: gate failed, and the alias stays where it is" in said.stdout + said.stderr
-    versions = workshop.versions()
-    assert workshop.champion() == versions[-2], "the one before the one that was refused"
+    promoted = workshop.champion()
+    assert promoted == workshop.versions()[-1] and workshop.run_of(promoted)["params"]["C"] == "0.4"
 
 
 def test_kubeflow(workshop: Workshop, tmp_path: Path) -> None:
     """KFP's own compiler takes it; the commands of what it compiled run in their order, as processes and not in containers."""
     workshop.run("python", "kubeflow/pipeline.py", "pipeline.yaml")
     compiled = yaml.safe_load((workshop.folder / "pipeline.yaml").read_text())
+    assert compiled["root"]["inputDefinitions"]["parameters"].keys() == {*TOLD, "c", "server"}
     tasks = compiled["root"]["dag"]["tasks"]
     order = graphlib.TopologicalSorter({name: task.get("dependentTasks", []) for name, task in tasks.items()})
     names = [*order.static_order()]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.component.pipelines.workshop import EXAMPLES, Workshop
+from tests.component.pipelines.workshop import EXAMPLES, TOLD, Workshop
 
 from cluster.binaries import ACTIONLINT, ensure
 from cluster.cache import Cache
@@ -136,6 +136,16 @@ def test_all_four_run_the_same(jenkins_stages: list[tuple[str, list[str]]]) -> N
     assert len(expected) == 3
     for other in (of_jenkins, gitlab(), circleci()):
         assert [script.strip() for script in other] == expected
+
+
+def test_retraining_can_start_them() -> None:
+    """GitHub and CircleCI refuse what is not declared; a run is found by its name where its number got lost."""
+    # YAML 1.1 reads the key `on` as true.
+    assert read(GITHUB)[True]["workflow_dispatch"]["inputs"].keys() == {*TOLD, "c"}
+    assert "inputs.retraining_id" in read(GITHUB)["run-name"]
+    assert read(CIRCLECI)["parameters"].keys() == {*TOLD, "c"}
+    assert "$retraining_id" in read(GITLAB)["workflow"]["name"]
+    assert "string(name: 'retraining_id'" in JENKINS.read_text()
 
 
 def test_what_they_run(serving: Workshop, workshop: Workshop) -> None:

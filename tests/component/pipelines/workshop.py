@@ -18,6 +18,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 EXAMPLES = REPOSITORY / "examples" / "pipelines"
 COMMIT = "0123abcd" * 5
+TOLD = {"retraining_id", "deployment", "namespace", "model", "stable_version", "trigger", "reason"}
+"""What retraining tells a pipeline; some systems refuse parameters that are not declared."""
 QUIET = {
     "DVC_NO_ANALYTICS": "true",
     "GX_ANALYTICS_ENABLED": "false",
