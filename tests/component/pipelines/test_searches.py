@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tests.component.pipelines.workshop import Workshop
 
 TRIALS = 4
 
 
-@pytest.mark.parametrize("tool", ["optuna", "hyperopt"])
-def test_search(serving: Workshop, tool: str) -> None:
-    words = f"--report report.json --trials {TRIALS} --version-file {tool}.txt"
-    serving.shell(f"python ../{tool}/search.py data.csv {words}")
-    version = (serving.model / f"{tool}.txt").read_text().strip()
-    run = serving.run_of(version)
-    assert version == serving.versions()[-1] and run["tags"]["data"] == "validated"
+TOOLS = ("optuna", "hyperopt")
+
+
+@pytest.fixture(scope="module")
+def searched(serving: Workshop) -> dict[str, str]:
+    """What each registered; both search at once."""
+
+    def search(tool: str) -> str:
+        words = f"--report report.json --trials {TRIALS} --version-file {tool}.txt"
+        serving.shell(f"python ../{tool}/search.py data.csv {words}")
+        return (serving.model / f"{tool}.txt").read_text().strip()
+
+    before = serving.versions()
+    with ThreadPoolExecutor(len(TOOLS)) as both:
+        found = dict(zip(TOOLS, both.map(search, TOOLS), strict=True))
+    assert sorted(found.values(), key=int) == serving.versions()[len(before) :]
+    return found
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_search(serving: Workshop, searched: dict[str, str], tool: str) -> None:
+    run = serving.run_of(searched[tool])
+    assert run["tags"]["data"] == "validated"
     parent = serving.runs(f"attributes.run_name = '{tool}'")[0]["info"]["run_id"]
     trials = serving.runs(f"tags.`mlflow.parentRunId` = '{parent}'")
     assert len(trials) == TRIALS
