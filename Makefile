@@ -1,7 +1,7 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop test unit component e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo demo-loop test unit component test-pipelines test-airflow e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
@@ -26,6 +26,12 @@ unit: ## Tests that need nothing running (seconds)
 
 component: ## Tests against a real API server, MLflow and Prometheus
 	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/component
+
+test-pipelines: ## The part of these that runs the example pipelines by their tools (docs/pipelines.md)
+	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/component/pipelines
+
+test-airflow: ## What needs Airflow, whose packages alone take minutes: no part of make test
+	@$(IN_ENV) STEERSMAN_AIRFLOW=1 exec python -m pytest $(PYTEST) tests/component/adapters/test_real_airflow.py tests/component/pipelines/test_chains.py -k airflow
 
 e2e: ## Tests on a real cluster with the built image and the Helm chart
 	@$(IN_ENV) exec python -m pytest $(PYTEST) tests/e2e
@@ -57,7 +63,8 @@ lock: ## Resolve the dependencies anew (needs uv)
 	@for set in "operator:--extra cloudwatch" "dev:--group test --group lint"; do \
 	  uv pip compile pyproject.toml $${set#*:} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set%%:*}.lock; done
 	@uv pip compile requirements/airflow.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/airflow.lock
-	@uv pip compile --group server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/server.lock
+	@for set in server:server pipelines:pipelines/tools airflow:pipelines/airflow; do \
+	  uv pip compile --group $${set%%:*} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set#*:}.lock; done
 
 cluster: ## Start a cluster and leave it running (NAME=steersman)
 	@$(IN_ENV) exec python -m cluster up --name $(NAME)

@@ -9,7 +9,6 @@ import os
 
 import mlflow
 import pandas as pd
-import steersman.profile
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +16,8 @@ from sklearn.metrics import accuracy_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+import steersman.profile
 
 LABEL = "malignant"
 

@@ -118,6 +118,11 @@ KSTATUS = GoModule(
     name="kstatus",
     programs={"kstatus": "steersman.dev/tests/cluster/tools/kstatus"},
 )
+ACTIONLINT = GoModule(
+    # Part of no cluster either: it checks the example of a GitHub workflow.
+    name="actionlint",
+    programs={"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+)
 
 ALL = (KUBERNETES, ETCD, COREDNS, CONTOUR, PROMETHEUS, HELM)
 

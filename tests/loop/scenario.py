@@ -21,7 +21,7 @@ from cluster.cache import REPOSITORY
 from cluster.errors import ClusterError
 from cluster.images import MLFLOW_RUNTIME, ImageSource
 from demo.installation import environment
-from loop.names import CALIBRATION, DEPLOYMENT, EXAMPLE, HOST, TRAINER_IMAGE
+from loop.names import CALIBRATION, DEPLOYMENT, EXAMPLE, HOST, MODEL_NAME, TRAINER_IMAGE
 from steersman.core.pod.security import secure
 
 TRAINER = ImageSource(

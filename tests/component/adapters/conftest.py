@@ -60,7 +60,8 @@ TO_LOOPBACK = {
 """Webhooks may go to this machine, and a new one is heeded at once."""
 
 
-def _mlflow_command(directory: Path, port: int) -> list[str]:
+def mlflow_command(directory: Path, port: int) -> list[str]:
+    """A server that keeps everything in the directory."""
     mlflow = Path(sys.executable).with_name("mlflow")
     return [
         str(mlflow),
@@ -79,7 +80,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]:
     directory, port = tmp_path_factory.mktemp("mlflow"), free_port()
     server = MLflow(f"http://127.0.0.1:{port}")
     with running(
-        _mlflow_command(directory, port), f"{server.url}/health", directory / "log", env=WITHOUT_JOBS | TO_LOOPBACK
+        mlflow_command(directory, port), f"{server.url}/health", directory / "log", env=WITHOUT_JOBS | TO_LOOPBACK
     ):
         _register(server)
         yield server
@@ -131,7 +132,7 @@ def guarded_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflow]
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-for-tests",
     }
     server = MLflow(f"http://127.0.0.1:{port}")
-    command = [*_mlflow_command(directory, port), "--app-name=basic-auth"]
+    command = [*mlflow_command(directory, port), "--app-name=basic-auth"]
     with running(command, f"{server.url}/health", directory / "log", env=environment):
         yield server
 

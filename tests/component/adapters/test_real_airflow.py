@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -17,7 +18,10 @@ from steersman.core.retraining.model import Began, Order, Run, RunState
 from steersman.core.retraining.work import settings_json
 from steersman.ports import PipelineError, Secrets
 
-pytestmark = pytest.mark.skipif(sys.version_info >= (3, 14), reason="Airflow 3.1 supports no newer Python than 3.13")
+pytestmark = [
+    pytest.mark.skipif(sys.version_info >= (3, 14), reason="Airflow 3.1 supports no newer Python than 3.13"),
+    pytest.mark.skipif(not os.environ.get("STEERSMAN_AIRFLOW"), reason="it takes minutes: make test-airflow"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from steersman.core.snapshot import Children
 from steersman.core.traffic import TrafficIntent
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FILES = sorted((REPOSITORY / "examples").glob("*.yaml"))
+EXAMPLES = REPOSITORY / "examples"
+FILES = [*sorted(EXAMPLES.glob("*.yaml")), EXAMPLES / "pipelines" / "model" / "model.yaml"]
 SPECS = {kind.kind: kind.spec for kind in KINDS}
 OBJECTS = [document for path in FILES for document in yaml.safe_load_all(path.read_text())]
 
