@@ -33,7 +33,7 @@ _POLL = 0.1
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
-class CacheTrouble(Exception):
+class CacheError(Exception):
     """The cache cannot be used now; the model can still be fetched."""
 
 
@@ -53,7 +53,7 @@ class Cache:
         """
         try:
             self._copied(key, destination, fill)
-        except (CacheTrouble, OSError) as error:
+        except (CacheError, OSError) as error:
             _logger.warning("The cache is not used", extra={"fields": {"reason": str(error)}})
             shutil.rmtree(destination)
             destination.mkdir()
@@ -84,7 +84,7 @@ class Cache:
                 if not (self._entries / key).exists():
                     self._fill(key, fill)
             self._evict(keep=key)
-        raise CacheTrouble("its entry does not stay")
+        raise CacheError("its entry does not stay")
 
     def _fill(self, key: str, fill: Fill) -> None:
         for left_over in self._filling.glob(f"{key}-*"):  # of a pod that was killed: we hold its lock
@@ -103,7 +103,7 @@ class Cache:
             finally:
                 shutil.rmtree(private, ignore_errors=True)
             if not self._evict(keep=key, at_least_one=True):
-                raise CacheTrouble("its volume is full")
+                raise CacheError("its volume is full")
 
     def _fill_in(self, private: Path, key: str, fill: Fill) -> None:
         entry = private / "entry"
@@ -138,7 +138,7 @@ class Cache:
                 with self._locked(key, fcntl.LOCK_EX, wait=False):
                     self._discard(key)
                     (self._locks / key).unlink(missing_ok=True)
-            except CacheTrouble:  # it is being read
+            except CacheError:  # it is being read
                 continue
             _logger.info("Removed from the cache", extra={"fields": {"entry": key, "bytes": size}})
             total -= size
@@ -171,9 +171,9 @@ class Cache:
                 os.close(descriptor)
             except OSError as error:
                 os.close(descriptor)
-                raise CacheTrouble(f"its volume has no locks: {error.strerror}") from error
+                raise CacheError(f"its volume has no locks: {error.strerror}") from error
             if not wait or time.monotonic() > deadline:
-                raise CacheTrouble("another pod holds the entry")
+                raise CacheError("another pod holds the entry")
             if not told:
                 _logger.info("Another pod fetches the model into the cache", extra={"fields": {"entry": key}})
                 told = True

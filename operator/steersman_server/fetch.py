@@ -35,7 +35,13 @@ from steersman_server.stores.order import Budget, Order
 _logger = logging.getLogger("steersman_server.fetch")
 
 _TEMPORARY = ".fetch-"
-_WHERE = ("MLFLOW_TRACKING_URI", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "MLFLOW_S3_ENDPOINT_URL", "STORAGE_EMULATOR_HOST")
+_WHERE = (
+    "MLFLOW_TRACKING_URI",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "STORAGE_EMULATOR_HOST",
+)
 """Variables without which a URI does not say where the model comes from."""
 
 

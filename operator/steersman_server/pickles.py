@@ -43,7 +43,7 @@ def _why(path: Path) -> str | None:
         return "its name is a pickle's"
     with path.open("rb") as file:
         start = file.read(_EXAMINED)
-    if _is_pickle(start):
+    if _is_pickle(start, path.stat().st_size):
         return "its content is a pickle's"
     if start.startswith(b"PK\x03\x04"):
         try:
@@ -55,15 +55,20 @@ def _why(path: Path) -> str | None:
     return None
 
 
-def _is_pickle(start: bytes) -> bool:
+def _is_pickle(start: bytes, size: int) -> bool:
     """Protocols 2 and later, which begin with their number; the older ones cannot be told from text."""
     if len(start) < 2 or start[0] != 0x80 or not 2 <= start[1] <= 5:
         return False
+    if start[1] >= 4 and start[2:3] == b"\x95" and len(start) > 11:
+        return int.from_bytes(start[3:11], "little") <= size
     seen = 0
     try:
-        for opcode, _, _ in pickletools.genops(start):
+        for opcode, _, position in pickletools.genops(start):
             seen += 1
-            if seen > _ENOUGH_OPCODES or opcode.name == "STOP":
+            if opcode.name == "STOP":  # the end, or another pickle, as in PyTorch's older files
+                after = start[(position or 0) + 1 : (position or 0) + 2]
+                return after in (b"", b"\x80")
+            if seen > _ENOUGH_OPCODES:
                 return True
     except Exception:  # what is no pickle fails in many ways, and so does one that goes on beyond what was read
         return len(start) == _EXAMINED and seen > 2

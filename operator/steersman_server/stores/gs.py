@@ -89,5 +89,5 @@ def _session(anonymous: bool) -> requests.Session:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.DefaultCredentialsError:
         return requests.Session()
-    session: requests.Session = AuthorizedSession(credentials)
+    session: requests.Session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
     return session

@@ -18,7 +18,7 @@ from steersman_server.stores.oci_registry import INDEXES, Registry
 from steersman_server.stores.order import Order, inside
 
 _REFERENCE = re.compile(
-    r"oci://(?P<host>[A-Za-z0-9.-]+(:[0-9]+)?)/(?P<repository>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
+    r"oci://(?P<host>[A-Za-z0-9.-]+(:[0-9]+)?)/(?P<repository>[a-z0-9]+((\.|_{1,2}|-+|/)[a-z0-9]+)*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(@sha256:(?P<digest>[0-9a-f]{64}))?"
 )
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")

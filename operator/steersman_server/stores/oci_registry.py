@@ -90,7 +90,7 @@ def _login(host: str) -> tuple[str, str] | None:
     try:
         known: dict[str, Any] = json.loads(path.read_text()).get("auths", {})
         names = (host, f"https://{host}", *(("https://index.docker.io/v1/",) if host == _DOCKER_HUB else ()))
-        entry = next((known[name] for name in names if name in known), {})
+        entry: dict[str, str] = next((known[name] for name in names if name in known), {})
         user, _, password = base64.b64decode(entry.get("auth", "")).decode().partition(":")
     except (OSError, ValueError, AttributeError, binascii.Error):
         return None

@@ -51,7 +51,9 @@ def inside(directory: Path, name: str) -> Path:
     path = PurePosixPath(name)
     parts = [part for part in path.parts if part != "."]
     if path.is_absolute() or ".." in parts or not parts or "\\" in name or not name.isprintable():
-        raise FetchError(Reason.UNSAFE, f"the file name {name[:200]!r} is refused: it could lead out of the model's folder")
+        raise FetchError(
+            Reason.UNSAFE, f"the file name {name[:200]!r} is refused: it could lead out of the model's folder"
+        )
     target = directory.joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target

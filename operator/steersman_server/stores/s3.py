@@ -13,6 +13,9 @@ from steersman_server.fetch_errors import FetchError, Reason
 from steersman_server.stores import buckets, unpack
 from steersman_server.stores.order import Order, inside
 
+PAGE = 1000
+"""Objects that the store lists at once; it gives no more."""
+
 
 def download(order: Order) -> Path:
     """Download the objects; boto3 retries each and checks the checksums that the store has."""
@@ -27,7 +30,9 @@ def download(order: Order) -> Path:
 
 def _download(client: Any, bucket: str, prefix: str, order: Order) -> Path:
     files: dict[str, str] = {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    for page in client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}
+    ):
         for found in page.get("Contents", ()):
             name = buckets.below(found["Key"], prefix)
             if name is not None:
@@ -50,7 +55,7 @@ def _download(client: Any, bucket: str, prefix: str, order: Order) -> Path:
 
 
 def _client() -> Any:
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
@@ -65,7 +70,7 @@ def _client() -> Any:
     )
     if endpoint and not region:
         region = "us-east-1"
-    return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    return Session().client("s3", endpoint_url=endpoint, region_name=region, config=config)
 
 
 def _meaning(error: Exception) -> FetchError:

@@ -54,6 +54,9 @@ def unpack(archive: Path, destination: Path, budget: Budget, zipped: bool = Fals
         else:
             with tarfile.open(archive, "r:*") as tar:
                 _write(_tar_members(tar), destination, limited)
+                # To the end, for there is the checksum of what was packed.
+                while tar.fileobj is not None and (piece := tar.fileobj.read(_PIECE)):
+                    limited.add(len(piece))
     # A damaged archive is noticed in as many ways as there are formats.
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise FetchError(Reason.UNSAFE, f"the archive is broken: {error}") from error
