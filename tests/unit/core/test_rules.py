@@ -57,9 +57,10 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "blueGreen": {"prePromotionAnalysis": ERRORS, "postPromotionAnalysis": ERRORS, "autoPromotion": False}
     },
 }
+JOB_GATE = {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}}
 GATES = [
     {"name": "data", "tag": {"name": "data"}},
-    {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}},
+    JOB_GATE,
     {"name": "same", "golden": {"tolerance": 0.1}},
 ]
 ACTIONS = [
@@ -107,7 +108,9 @@ class Rollouts(RuleBasedStateMachine):
         watched: bool,
         window: int,
         gated: int,
+        source: str,
     ) -> None:
+        by_uri = {"model": {"uri": "s3://models/fraud", "version": source}, "gates": [JOB_GATE] if gated else []}
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
             replicas=replicas,
@@ -115,7 +118,7 @@ class Rollouts(RuleBasedStateMachine):
             runtime={"env": [{"name": "A", "value": value}]},
             analysis=ERRORS if analysed else {},
             rollbackWindow={"revisions": window},
-            gates=GATES[:gated],
+            **({"gates": GATES[:gated]} if source == "registry" else by_uri),
         )
         self.world.change_spec(spec | ({"watch": {"duration": "60s"}} if watched else {}))
 
@@ -290,6 +293,7 @@ HAPPENINGS = st.one_of(
         watched=st.booleans(),
         window=st.integers(0, 2),
         gated=st.sampled_from([0, 0, 1, 2, 3]),
+        source=st.sampled_from(["registry", "registry", "1", "2"]),
     ),
     _happening(
         "the_registry_knows",
