@@ -191,6 +191,11 @@ BAD = {
         {"model": {"uri": "https://host/m.zip?X-Amz-Signature=1", "version": "1"}},
         "spec.model.uri",
     ),
+    "uri without encryption or digest": (
+        "ModelDeployment",
+        {"model": {"uri": "http://host/m.zip", "version": "1"}},
+        "http:// is not encrypted",
+    ),
     "uri of an unknown store": (
         "ModelDeployment",
         {"model": {"uri": "ftp://host/m.zip", "version": "1"}},

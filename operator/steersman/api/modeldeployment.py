@@ -35,6 +35,7 @@ _NAME_OR_URI = "give either name, of a registered model, or uri"
 _ONE_SELECTOR = "give exactly one of version, alias and tags"
 _OF_URI = "a uri goes with a version, which names its revisions, and without a registry"
 _DIGEST_OF_URI = "sha256 goes with uri: for a registered model there is the gate digest"
+_PLAIN_HTTP = "http:// is not encrypted: use https://, or give sha256"
 _GATES_OF_URI = "of a model given by uri no registry knows anything: its gates can only be jobs"
 
 
@@ -54,6 +55,10 @@ class ModelSource(ApiModel):
                     "message": _OF_URI,
                 },
                 {"rule": "!has(self.sha256) || has(self.uri)", "message": _DIGEST_OF_URI},
+                {
+                    "rule": "!has(self.uri) || !self.uri.startsWith('http://') || has(self.sha256)",
+                    "message": _PLAIN_HTTP,
+                },
             ]
         }
     )
@@ -85,6 +90,8 @@ class ModelSource(ApiModel):
             raise ValueError(_OF_URI)
         if self.sha256 is not None and self.uri is None:
             raise ValueError(_DIGEST_OF_URI)
+        if self.uri is not None and self.uri.startswith("http://") and self.sha256 is None:
+            raise ValueError(_PLAIN_HTTP)
         return self
 
     @property

@@ -93,6 +93,7 @@ def test_a_claim_is_mounted_read_only_in_every_container() -> None:
         ({"model": {"uri": "s3://m/f", "tags": {"a": "b"}}}, "goes with a version"),
         ({"model": {"uri": "s3://m/f", "version": "1", "registry": "r"}}, "without a registry"),
         ({"model": {"name": "m", "alias": "a", "sha256": "a" * 64}}, "sha256 goes with uri"),
+        ({"model": {"uri": "http://h/f", "version": "1"}}, "not encrypted"),
         ({"model": {"uri": "https://a:b@h/f", "version": "1"}}, "should match pattern"),
         (
             {"model": {"uri": "s3://m/f", "version": "1"}, "gates": [{"name": "x", "age": {"max": "1h"}}]},

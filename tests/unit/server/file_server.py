@@ -1,10 +1,12 @@
 """A web server on loopback that answers what a test gives it, and remembers what it was asked."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -48,8 +50,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answer: Callable[[str, Mapping[str, str]], Answer]) -> Iterator[FileServer]:
+def serving(
+    answer: Callable[[str, Mapping[str, str]], Answer], certificate: tuple[Path, Path] | None = None
+) -> Iterator[FileServer]:
+    """Serve while the context lasts; with a certificate and its key by TLS."""
     server = FileServer(answer)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
