@@ -1,5 +1,9 @@
 """The stores of models against real servers: moto's S3, an emulator of Google Cloud Storage."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +77,26 @@ def test_more_objects_than_one_page_and_than_the_limit(tmp_path: Path, monkeypat
         with pytest.raises(FetchError) as caught:
             fetch("s3://models/fraud/3", tmp_path / "other", FetchSettings(**limits))
         assert caught.value.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_init_container_as_the_pod_starts_it(tmp_path: Path, model: Path) -> None:
+    """A process of its own, in which much of what MLflow imports is blanked out."""
+    own = {
+        "PYTHONPATH": str(Path(fetching.__file__).parents[1]),
+        "MODEL_DIR": str(tmp_path / "volume"),
+        "MODEL_URI": "s3://models/fraud/3",
+        "MODEL_SHA256": tree_digest(model),
+        "MODEL_CACHE_DIR": str(tmp_path / "cache"),
+        "MODEL_VERSION": "3",
+        "PICKLE": "refuse",
+    }
+    command = [sys.executable, "-m", "steersman_server.fetch"]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout.splitlines()[-1])["bytes"] > 20_000_000
+    assert tree_digest(tmp_path / "volume" / "model") == tree_digest(model)
+    assert "s3cretvalue" not in done.stdout
 
 
 @pytest.mark.usefixtures("environment")

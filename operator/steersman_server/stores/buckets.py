@@ -1,16 +1,15 @@
 """What S3 and Google Cloud Storage have in common: a bucket, and objects whose names begin alike."""
 
-from urllib.parse import unquote, urlsplit
-
 from steersman_server.fetch_errors import FetchError, Reason
 
 
 def split(uri: str) -> tuple[str, str]:
     """``s3://bucket/some/path/`` -> ``bucket``, ``some/path``. Raises FetchError: there is no bucket."""
-    url = urlsplit(uri)
-    if not url.netloc or "@" in url.netloc:
-        raise FetchError(Reason.CONFIGURATION, f"write {url.scheme}://<bucket>/<path>, without a login")
-    return url.netloc, unquote(url.path).strip("/")
+    scheme, _, rest = uri.partition("://")
+    bucket, _, path = rest.partition("/")  # names of objects are taken as they are: nothing in them is escaped
+    if not bucket or "@" in bucket:
+        raise FetchError(Reason.CONFIGURATION, f"write {scheme}://<bucket>/<path>, without a login")
+    return bucket, path.strip("/")
 
 
 def below(key: str, prefix: str) -> str | None:

@@ -8,6 +8,8 @@ be read. STORAGE_EMULATOR_HOST names a server that is asked instead, without cre
 import base64
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -29,7 +31,7 @@ def download(order: Order) -> Path:
     if emulator and "://" not in emulator:
         emulator = f"http://{emulator}"
     server = emulator or "https://storage.googleapis.com"
-    with _session(anonymous=bool(emulator)) as session:
+    with _session(anonymous=bool(emulator)) as session, _token_trouble():
         files: dict[str, dict[str, Any]] = {}
         for found in _objects(session, server, bucket, prefix):
             if (name := buckets.below(found["name"], prefix)) is not None:
@@ -49,6 +51,16 @@ def download(order: Order) -> Path:
     if order.sha256:
         digest.check(order.sha256, digest.tree_digest(order.destination), "the objects")
     return order.destination
+
+
+@contextmanager
+def _token_trouble() -> Iterator[None]:
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except GoogleAuthError as error:
+        raise FetchError(Reason.UNAUTHORIZED, f"no access token can be had: {type(error).__name__}") from error
 
 
 def _objects(session: requests.Session, server: str, bucket: str, prefix: str) -> list[dict[str, Any]]:

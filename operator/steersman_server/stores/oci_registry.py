@@ -9,8 +9,9 @@ import binascii
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -22,6 +23,8 @@ from steersman_server.stores.order import Budget
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 _DOCKER_HUB = "registry-1.docker.io"
+
+T = TypeVar("T")
 
 
 class Registry:
@@ -46,18 +49,24 @@ class Registry:
         """The manifest, or index, of a tag or digest."""
         url = f"{self._base}/manifests/{reference}"
         accept = {"Accept": ", ".join(_MANIFESTS + INDEXES)}
-        try:
-            return web.get(self._session, url, accept | self._authorization)
-        except requests.HTTPError as error:
-            if error.response is None or error.response.status_code != 401 or self._authorization:
-                raise
-            self._authorization = self._answer_to(error.response.headers.get("WWW-Authenticate", ""))
-        return web.get(self._session, url, accept | self._authorization)
+        return self._authorized(lambda: web.get(self._session, url, accept | self._authorization))
 
     def blob(self, digest: str, path: Path, budget: Budget) -> web.Received:
         """Download a blob. Whoever the registry redirects to does not get the authorization (requests sees to it)."""
         url = f"{self._base}/blobs/{digest}"
-        return web.download(self._session, url, path, budget, self._authorization, plain_http=self._plain)
+        return self._authorized(
+            lambda: web.download(self._session, url, path, budget, self._authorization, plain_http=self._plain)
+        )
+
+    def _authorized(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, with a new authorization if the present one does not do: tokens last for minutes."""
+        try:
+            return ask()
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code != 401:
+                raise
+            self._authorization = self._answer_to(error.response.headers.get("WWW-Authenticate", ""))
+        return ask()
 
     def _answer_to(self, challenge: str) -> dict[str, str]:
         kind, _, rest = challenge.partition(" ")

@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from steersman_server import digest
 from steersman_server.fetch_errors import FetchError, Reason
@@ -18,8 +17,7 @@ from steersman_server.stores.order import Order, inside
 
 def download(order: Order) -> Path:
     """Copy the directory, or the file, which is unpacked if it is an archive."""
-    url = urlsplit(order.uri)
-    claim, path = url.netloc, unquote(url.path).strip("/")
+    claim, _, path = order.uri.partition("://")[2].partition("/")
     if not claim:
         raise FetchError(Reason.CONFIGURATION, "write pvc://<claim>/<path>")
     root = Path(os.environ.get("PVC_ROOT") or "/pvc") / claim
@@ -27,7 +25,7 @@ def download(order: Order) -> Path:
         message = f"the claim is not mounted at {root}: mount it there, or name it in spec.model.uri, which does"
         raise FetchError(Reason.CONFIGURATION, message)
     root = root.resolve()
-    source = _within(root, root / path)
+    source = _within(root, root / path.strip("/"))
     if source.is_dir():
         _copy_tree(root, source, order)
         if order.sha256:

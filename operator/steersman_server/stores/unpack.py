@@ -61,7 +61,8 @@ def unpack(archive: Path, destination: Path, budget: Budget, zipped: bool = Fals
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise FetchError(Reason.UNSAFE, f"the archive is broken: {error}") from error
     except OSError as error:
-        if error.errno is None:  # gzip's own
+        # Without a number it is gzip's own; the others come of one name for a file and a folder.
+        if error.errno is None or isinstance(error, FileExistsError | IsADirectoryError | NotADirectoryError):
             raise FetchError(Reason.UNSAFE, f"the archive is broken: {error}") from error
         raise
     except Exception as error:
@@ -122,7 +123,10 @@ def _link(destination: Path, name: str, link: str, links: dict[str, str]) -> Non
         raise FetchError(Reason.UNSAFE, f"the link {name[:200]!r} leads to no file of the archive")
     path = inside(destination, name)
     path.unlink(missing_ok=True)
-    os.link(target, path)
+    try:
+        os.link(target, path)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(target, path)
 
 
 def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
@@ -145,13 +149,18 @@ def _relative(name: str, link: str) -> str:
     return os.path.normpath(PurePosixPath(name).parent / link)
 
 
+def _link_in(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    with opened.open(info) as content:
+        return content.read(4096).decode()
+
+
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[_Member]:
     for info in opened.infolist():
         kind = (info.external_attr >> 16) & 0o170000
         if info.is_dir():
             yield _Member(info.filename)
         elif kind == 0o120000:
-            yield _Member(info.filename, link=_relative(info.filename, opened.read(info)[:4096].decode()))
+            yield _Member(info.filename, link=_relative(info.filename, _link_in(opened, info)))
         elif kind in {0, 0o100000}:
             yield _Member(info.filename, opened.open(info))
         else:

@@ -148,6 +148,17 @@ def test_a_bomb_is_noticed_before_it_is_written(
     assert (folder / "z").stat().st_size < 200 * 30_000
 
 
+def test_one_name_for_a_file_and_a_folder(tmp_path: Path, folder: Path) -> None:
+    for members in (
+        [("a", b"x"), ("a/b", b"x")],
+        [("a/b", b"x"), ("a", b"x")],
+        [("a", b"x"), entry("a", tarfile.DIRTYPE)],
+    ):
+        with pytest.raises(FetchError) as caught:
+            unpack(tar_of(tmp_path / "a.tar.gz", *members), folder, Budget())
+        assert caught.value.reason is Reason.UNSAFE
+
+
 def test_damaged_archives(tmp_path: Path, folder: Path) -> None:
     whole = tar_of(tmp_path / "a.tar.gz", ("a", bytes(range(256)) * 400)).read_bytes()
     zipped = zip_of(tmp_path / "a.zip", ("a", bytes(range(256)) * 400, 0)).read_bytes()

@@ -116,6 +116,7 @@ class Repository:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, bytes] = {}
         self.server: FileServer | None = None
+        self.uses = self.uses_of_a_token = 1000
 
     def push(self, tag: str, layers: list[dict[str, object]]) -> str:
         body = json.dumps({"schemaVersion": 2, "layers": layers}).encode()
@@ -139,7 +140,9 @@ class Repository:
             if headers.get("Authorization") != login or parse_qs(url.query)["scope"] != ["repository:team/fraud:pull"]:
                 return Answer(401)
             return Answer(200, b'{"token": "tok"}')
-        if headers.get("Authorization") != "Bearer tok":
+        self.uses -= headers.get("Authorization") == "Bearer tok"
+        if headers.get("Authorization") != "Bearer tok" or self.uses < 0:
+            self.uses = self.uses_of_a_token
             challenge = (
                 f'Bearer realm="http://{self.server.host}/token",service="tiny",scope="repository:team/fraud:pull"'
             )
@@ -196,6 +199,12 @@ class TestOci:
         assert (fetch(self.uri(repository, ":v1"), tmp_path) / "weights").exists()
         repository.manifests["v2"] = json.dumps({**index, "manifests": index["manifests"] * 2}).encode()  # type: ignore[operator]
         assert refused(self.uri(repository, ":v2"), tmp_path / "2").reason is Reason.UNSUPPORTED
+
+    def test_a_token_that_expires_meanwhile_is_renewed(self, tmp_path: Path, repository: Repository) -> None:
+        layers = [repository.layer(name.encode(), **{TITLE: name}) for name in ("MLmodel", "a", "b", "c")]
+        repository.push("v1", layers)
+        repository.uses = repository.uses_of_a_token = 2
+        assert len(list(fetch(self.uri(repository, ":v1"), tmp_path).iterdir())) == 5
 
     def test_changed_content_is_noticed(self, tmp_path: Path, repository: Repository) -> None:
         digest = repository.push("v1", [repository.layer(ARCHIVE, **{TITLE: "model.tar.gz"})])
