@@ -318,3 +318,11 @@ def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
     assert serve["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "http"}
     assert serve["lifecycle"]["preStop"]["sleep"]["seconds"] + 25 < pod["terminationGracePeriodSeconds"]
     assert {"name": "model", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
+
+
+def test_the_fetch_can_be_given_settings_for_all(render):
+    values = {"runtimes": {"mlflow": {"fetchEnv": [{"name": "PICKLE", "value": "refuse"}]}}}
+    template = only(render(values), "ClusterServingRuntime")["spec"]["template"]
+    (fetch,) = template["spec"]["initContainers"]
+    assert fetch["env"] == [{"name": "MODEL_DIR", "value": "/model"}, {"name": "PICKLE", "value": "refuse"}]
+    assert "resources" in fetch

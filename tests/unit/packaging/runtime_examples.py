@@ -31,7 +31,7 @@ RUNTIMES, DEPLOYMENTS = _named("ServingRuntime"), _named("ModelDeployment")
 def _built_in() -> dict[str, Any]:
     """The chart's runtime, with something in the place of each of its values (component tests render it with Helm)."""
     text = (REPOSITORY / "helm/steersman/templates/_mlflow-runtime.tpl").read_text()
-    text = re.sub(r"\{\{/\*.*?\*/\}\}|\{\{-? (define|end|\$\w+ :=).*?\}\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{\{/\*.*?\*/\}\}|\{\{-? (define|end|with|\$\w+ :=).*?\}\}", "", text, flags=re.DOTALL)
     text = re.sub(r"^\s*\{\{- toYaml .*$\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"(image|imagePullPolicy): \{\{.*?\}\}", r"\1: Always", text)
     text = re.sub(r"emptyDir: \{\{.*?\}\}", "emptyDir: {}", text)
