@@ -83,6 +83,7 @@ class Cache:
                     self._discard(key)
                 if not (self._entries / key).exists():
                     self._fill(key, fill)
+            self._sweep()
             self._evict(keep=key)
         raise CacheError("its entry does not stay")
 
@@ -117,6 +118,18 @@ class Cache:
         about = {"digest": tree_digest(entry / _FILES), "bytes": size}
         (entry / _ABOUT).write_text(json.dumps(about))
         entry.rename(self._entries / key)
+
+    def _sweep(self) -> None:
+        """Remove what pods left that were killed while they downloaded."""
+        for left_over in self._filling.iterdir():
+            key = left_over.name.rpartition("-")[0]
+            try:
+                with self._locked(key, fcntl.LOCK_EX, wait=False):
+                    shutil.rmtree(left_over, ignore_errors=True)
+                    if not (self._entries / key).exists():
+                        (self._locks / key).unlink(missing_ok=True)
+            except CacheError:  # a pod that lives is at it
+                continue
 
     def _evict(self, keep: str, at_least_one: bool = False) -> bool:
         """Remove what was not used for longest while there is too much; say whether anything was removed."""

@@ -1,6 +1,7 @@
 """Which files of a model are pickles. Loading a pickle runs whatever code its author put into it."""
 
 import pickletools
+import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,13 +64,14 @@ def _is_pickle(start: bytes, size: int) -> bool:
         return int.from_bytes(start[3:11], "little") <= size
     seen = 0
     try:
-        for opcode, _, position in pickletools.genops(start):
-            seen += 1
-            if opcode.name == "STOP":  # the end, or another pickle, as in PyTorch's older files
-                after = start[(position or 0) + 1 : (position or 0) + 2]
-                return after in (b"", b"\x80")
-            if seen > _ENOUGH_OPCODES:
-                return True
+        with warnings.catch_warnings(action="ignore"):  # of escapes in what is no text
+            for opcode, _, position in pickletools.genops(start):
+                seen += 1
+                if opcode.name == "STOP":  # the end, or another pickle, as in PyTorch's older files
+                    after = start[(position or 0) + 1 : (position or 0) + 2]
+                    return after in (b"", b"\x80")
+                if seen > _ENOUGH_OPCODES:
+                    return True
     except Exception:  # what is no pickle fails in many ways, and so does one that goes on beyond what was read
         return len(start) == _EXAMINED and seen > 2
     return False

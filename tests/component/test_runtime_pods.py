@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from cluster.errors import ClusterError
-from unit.packaging.runtime_examples import DEPLOYMENTS, rendered
+from steersman.api.crds import KINDS
+from unit.packaging.runtime_examples import DEPLOYMENTS, OBJECTS, REPOSITORY, rendered
 
 NAMESPACE = {
     "apiVersion": "v1",
@@ -25,6 +26,9 @@ ACCOUNT = {
 @pytest.fixture(scope="module")
 def api(control_plane: Any) -> Any:
     control_plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all([NAMESPACE, ACCOUNT]))
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
+    for kind in KINDS:
+        control_plane.wait("condition=Established", f"customresourcedefinition/{kind.crd_name}")
     return control_plane
 
 
@@ -41,6 +45,12 @@ def create(api: Any, spec: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_the_api_server_takes_the_pod(api: Any, name: str) -> None:
     create(api, rendered(name)["spec"])
+
+
+@pytest.mark.parametrize("document", OBJECTS, ids=lambda each: f"{each['kind']}-{each['metadata']['name']}")
+def test_the_api_server_takes_the_example(api: Any, document: dict[str, Any]) -> None:
+    words = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    api.kubectl(*words, input=yaml.safe_dump(document))
 
 
 def test_it_would_not_take_any_pod(api: Any) -> None:

@@ -4,6 +4,7 @@ Environment: what boto3 reads (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SES
 and AWS_ENDPOINT_URL for a store other than Amazon's; MLFLOW_S3_ENDPOINT_URL stands for it too.
 """
 
+import logging
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,6 +59,7 @@ def _client() -> Any:
     from boto3.session import Session
     from botocore.config import Config
 
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # says at each start where the credentials are from
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
     endpoint = next((os.environ[name] for name in names if os.environ.get(name)), None)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

@@ -75,6 +75,15 @@ def test_the_next_takes_over_from_one_that_was_killed(tmp_path: Path) -> None:
     assert list((tmp_path / "cache" / "filling").iterdir()) == []
 
 
+def test_what_a_killed_pod_left_goes_though_nobody_asks_for_it_again(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=killed_pod, args=(tmp_path,))
+    process.start()
+    process.join(30)
+    obtain(Cache(CacheSettings(tmp_path / "cache")), "other", tmp_path / "pod", filling(tmp_path / "log"))
+    assert list((tmp_path / "cache" / "filling").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache" / "locks").iterdir()] == ["other"]
+
+
 def test_links_on_the_same_mount_and_copies_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(CacheSettings(tmp_path / "cache"))
     obtain(cache, "k", tmp_path / "a", filling(tmp_path / "log"))

@@ -1,12 +1,16 @@
 """Archives that want out of their folder, or want to fill the disk."""
 
+import contextlib
 import io
 import stat
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from steersman_server.fetch_errors import FetchError, Reason
 from steersman_server.stores import unpack as unpacking
@@ -105,6 +109,30 @@ def test_what_leads_out_or_is_no_file_is_refused(tmp_path: Path, folder: Path, n
     assert caught.value.reason is Reason.UNSAFE
     assert list(folder.iterdir()) == []
     assert not (folder.parent / "out").exists()
+
+
+PARTS = st.sampled_from(["a", "b", "..", ".", "", "model", "secret", "\\", "a\n"])
+NAMES = st.builds(lambda root, parts: root + "/".join(parts), st.sampled_from(["", "/"]), st.lists(PARTS, max_size=4))
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(NAMES, KINDS, NAMES), max_size=6))
+def test_whatever_the_members_nothing_is_written_outside_and_no_link_is_left(
+    members: list[tuple[str, bytes, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        folder = root / "outer" / "model"
+        folder.mkdir(parents=True)
+        (root / "outer" / "secret").write_text("s")
+        archive = tar_of(root / "a.tar", *(entry(name, kind, link) for name, kind, link in members), mode="w")
+        with contextlib.suppress(FetchError):
+            unpack(archive, folder, Budget())
+        assert {path.name for path in root.iterdir()} == {"a.tar", "outer"}
+        assert {path.name for path in (root / "outer").iterdir()} == {"model", "secret"}
+        assert (root / "outer" / "secret").stat().st_nlink == 1
+        assert not [path for path in folder.rglob("*") if path.is_symlink() or not (path.is_file() or path.is_dir())]
 
 
 def test_a_file_behind_a_link_to_a_folder_does_not_get_out(tmp_path: Path, folder: Path) -> None:
