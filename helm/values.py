@@ -244,6 +244,8 @@ class MlflowRuntime(ValuesModel):
         "limits": {"memory": "1Gi"},
     }
     """Of the init container that fetches the model."""
+    fetch_env: list[KubernetesObject] = []
+    """Environment variables of the init container, e.g. {name: PICKLE, value: refuse}."""
     startup_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
     """How long a model may take to load before its container is restarted."""
     model_size_limit: str = ""

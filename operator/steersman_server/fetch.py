@@ -1,7 +1,8 @@
-"""``python -m steersman_server.fetch``: download a model version into a directory; the pod's init container.
+"""``python -m steersman_server.fetch``: download a model into a directory; the pod's init container.
 
-Environment: MODEL_URI (``models:/<name>/<version>`` or any artifact URI that MLflow knows), MODEL_DIR (default /model),
-MLFLOW_TRACKING_URI and whatever else MLflow's client reads, such as MLFLOW_TRACKING_TOKEN.
+Environment: MODEL_URI (see `steersman_server.stores`: ``models:/<name>/<version>``, ``s3://``, ``gs://``, ``https://``,
+``pvc://``, ``oci://``, or any artifact URI that MLflow knows), MODEL_DIR (default /model), MLFLOW_TRACKING_URI and whatever
+else the store's library reads, such as MLFLOW_TRACKING_TOKEN, and `steersman_server.fetch_settings`.
 
 The model ends up in ``MODEL_DIR/model``, whole or not at all: it is downloaded beside it and renamed. A second run for
 the same URI downloads nothing, so a URI has to stand for one thing; an alias does not.
@@ -21,27 +22,37 @@ import tempfile
 import time
 from pathlib import Path
 
-from steersman_server import logs, termination
+from steersman_server import logs, pickles, stores, termination
+from steersman_server.cache import Cache
 from steersman_server.defaults import set_defaults
+from steersman_server.digest import SOURCE_FILE
 from steersman_server.fetch_errors import FetchError, Reason, classify
-from steersman_server.model import FETCHED, MLMODEL
+from steersman_server.fetch_settings import FetchSettings, PicklePolicy
+from steersman_server.model import MLMODEL
 from steersman_server.redaction import redact
+from steersman_server.stores.order import Budget, Order
 
 _logger = logging.getLogger("steersman_server.fetch")
 
-SOURCE_FILE = ".steersman-source"
-"""File in the fetched model: the SHA-256 of its URI, which may itself hold credentials."""
-
 _TEMPORARY = ".fetch-"
+_WHERE = (
+    "MLFLOW_TRACKING_URI",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "STORAGE_EMULATOR_HOST",
+)
+"""Variables without which a URI does not say where the model comes from."""
 
 
-def fetch(uri: str, model_dir: Path) -> Path:
-    """Make ``model_dir/model`` the model at `uri` and return that path.
+def fetch(uri: str, model_dir: Path, settings: FetchSettings | None = None) -> Path:
+    """Make ``model_dir/model`` (`FetchSettings.target`) the model at `uri` and return that path.
 
     Raises `FetchError`; what was in ``model_dir/model`` is then still there.
     """
-    target = model_dir / FETCHED
-    source = hashlib.sha256(uri.encode()).hexdigest()
+    settings = settings or FetchSettings()
+    target = model_dir / settings.target
+    source = _hashed(*filter(None, (uri, settings.sha256, settings.subpath)))
     if _source(target) == source:
         _logger.info("The model is already there", extra={"fields": {"directory": str(target)}})
         return target
@@ -51,10 +62,15 @@ def fetch(uri: str, model_dir: Path) -> Path:
         for left_over in model_dir.glob(f"{_TEMPORARY}*"):  # of a fetch that was killed
             shutil.rmtree(left_over)
         temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=model_dir))
-        downloaded = _download(uri, temporary / "new")
-        if not (downloaded / MLMODEL).is_file():
+        downloaded = _obtain(uri, temporary / "new", settings) / settings.subpath
+        if not downloaded.is_dir():
+            raise FetchError(Reason.NOT_FOUND, f"the download has no folder {settings.subpath}")
+        if settings.mlflow and not (downloaded / MLMODEL).is_file():
             raise FetchError(Reason.NOT_A_MODEL, f"there is no {MLMODEL} file; is it a model that MLflow logged?")
+        _judge_pickles(downloaded, settings.pickle)
+        (downloaded / SOURCE_FILE).unlink(missing_ok=True)
         (downloaded / SOURCE_FILE).write_text(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(temporary / "old")
         downloaded.rename(target)
@@ -66,20 +82,43 @@ def fetch(uri: str, model_dir: Path) -> Path:
     return target
 
 
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def _source(target: Path) -> str | None:
     try:
-        return (target / SOURCE_FILE).read_text() if (target / MLMODEL).is_file() else None
+        return (target / SOURCE_FILE).read_text()  # written when everything else was there
     except OSError:
         return None
 
 
-def _download(uri: str, destination: Path) -> Path:
-    try:
-        from mlflow.artifacts import download_artifacts
+def _obtain(uri: str, destination: Path, settings: FetchSettings) -> Path:
+    destination.mkdir()
+    if settings.cache is None:
+        return _download(uri, destination, settings)
+    where = [f"{name}={os.environ.get(name, '')}" for name in _WHERE]
+    key = _hashed(uri, settings.version, settings.sha256, *where)
+    return Cache(settings.cache).obtain(key, destination, lambda directory: _download(uri, directory, settings))
 
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(destination)))
+
+def _download(uri: str, destination: Path, settings: FetchSettings) -> Path:
+    budget = Budget(settings.max_bytes, settings.max_files)
+    try:
+        return stores.download(Order(uri, destination, settings.sha256, budget))
     except Exception as error:
         raise classify(error) from error
+
+
+def _judge_pickles(directory: Path, policy: PicklePolicy) -> None:
+    found = pickles.find(directory) if policy is not PicklePolicy.ALLOW else []
+    if not found:
+        return
+    listed = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    if policy is PicklePolicy.REFUSE:
+        raise FetchError(Reason.PICKLE, f"loading a pickle runs code of whoever made it, and PICKLE=refuse: {listed}")
+    message = "The model has pickles: loading them runs code of whoever made it"
+    _logger.warning(message, extra={"fields": {"files": listed}})
 
 
 def _needs_tracking_server(uri: str) -> bool:
@@ -97,7 +136,7 @@ def main() -> int:
             raise FetchError(Reason.CONFIGURATION, "MODEL_URI is not set")
         if _needs_tracking_server(uri) and not os.environ.get("MLFLOW_TRACKING_URI"):
             raise FetchError(Reason.CONFIGURATION, "MLFLOW_TRACKING_URI is not set")
-        target = fetch(uri, model_dir)
+        target = fetch(uri, model_dir, FetchSettings.from_environment())
     except FetchError as error:
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         origin = f"{uri} from {server}" if server and _needs_tracking_server(uri) else uri
@@ -122,4 +161,4 @@ if __name__ == "__main__":
     exit_code = main()
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(exit_code)  # not sys.exit: MLflow's download threads may still be waiting for a server
+    os._exit(exit_code)  # not sys.exit: download threads may still be waiting for a server

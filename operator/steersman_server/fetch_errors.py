@@ -17,6 +17,10 @@ class Reason(Enum):
     NOT_A_MODEL = ("no MLmodel", 13)
     DISK_FULL = ("disk full", 14)
     UNSUPPORTED = ("unsupported store", 15)
+    DIGEST = ("wrong digest", 16)
+    UNSAFE = ("unsafe content", 17)
+    PICKLE = ("pickle refused", 18)
+    TOO_LARGE = ("too large", 19)
 
     def __init__(self, word: str, exit_code: int) -> None:
         self.word = word
@@ -32,7 +36,9 @@ class FetchError(Exception):
 
 
 def classify(error: BaseException) -> FetchError:
-    """Return what `error`, raised by MLflow or below it, means."""
+    """Return what `error`, raised by a store's library or below it, means."""
+    if isinstance(error, FetchError):
+        return error
     chain = list(_chain(error))
     # MLflow downloads files in threads and passes their exceptions on as text only.
     text = " ".join(str(link) for link in chain)

@@ -85,6 +85,8 @@ def told(**fields):
     return ("ModelDeployment", deployment(notifications=[{**CHAT, **fields}]))
 
 
+TESTS_GATE = {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}}
+
 GOOD = [
     (
         "ModelDeployment",
@@ -115,6 +117,17 @@ GOOD = [
     told(title="{{deployment}}: {{ reason }} {x}", body="{{cluster}} } {{message}}"),
     ("ModelDeployment", {"model": {"name": "fraud detection v2", "version": "12"}}),
     ("ModelDeployment", {"model": {"name": "fraud", "tags": {"stage": "ready"}}}),
+    *(
+        ("ModelDeployment", {"model": {"uri": uri, "version": "3", "sha256": "a" * 64}})
+        for uri in (
+            "s3://models/fraud/3",
+            "gs://models",
+            "https://models.example:8443/fraud.tar.gz",
+            "pvc://models/fraud/3",
+            f"oci://registry:5000/team/fraud:v3@sha256:{'0' * 64}",
+        )
+    ),
+    ("ModelDeployment", {"model": {"uri": "s3://m/f", "version": "3"}, "gates": [TESTS_GATE]}),
     ("ModelDeployment", canary({"setWeight": 1}, {"pause": {}}, {"setWeight": 99}, {"pause": {"duration": "1h30m"}})),
     ("ModelDeployment", canary(*({"setWeight": weight} for weight in range(2, 101, 2)))),
     ("ModelDeployment", deployment(strategy={"blueGreen": {}}, traffic={"service": {}})),
@@ -260,6 +273,56 @@ BAD = {
         "ModelDeployment",
         {"model": {**MODEL, "version": "1"}},
         "give exactly one of version, alias and tags",
+    ),
+    "name and uri": (
+        "ModelDeployment",
+        {"model": {"name": "m", "uri": "s3://m/f", "version": "1"}},
+        "give either name, of a registered model, or uri",
+    ),
+    "neither name nor uri": (
+        "ModelDeployment",
+        {"model": {"version": "1"}},
+        "give either name, of a registered model, or uri",
+    ),
+    "uri with an alias": (
+        "ModelDeployment",
+        {"model": {"uri": "s3://m/f", "alias": "champion"}},
+        "a uri goes with a version",
+    ),
+    "uri with a registry": (
+        "ModelDeployment",
+        {"model": {"uri": "s3://m/f", "version": "1", "registry": "mlflow"}},
+        "a uri goes with a version, which names its revisions, and without a registry",
+    ),
+    "digest of a registered model": (
+        "ModelDeployment",
+        {"model": {**MODEL, "sha256": "a" * 64}},
+        "sha256 goes with uri",
+    ),
+    "uri with a login": (
+        "ModelDeployment",
+        {"model": {"uri": "https://ada:secret@host/m.zip", "version": "1"}},
+        "spec.model.uri",
+    ),
+    "signed uri": (
+        "ModelDeployment",
+        {"model": {"uri": "https://host/m.zip?X-Amz-Signature=1", "version": "1"}},
+        "spec.model.uri",
+    ),
+    "uri without encryption or digest": (
+        "ModelDeployment",
+        {"model": {"uri": "http://host/m.zip", "version": "1"}},
+        "http:// is not encrypted",
+    ),
+    "uri of an unknown store": (
+        "ModelDeployment",
+        {"model": {"uri": "ftp://host/m.zip", "version": "1"}},
+        "spec.model.uri",
+    ),
+    "gate on a registry that there is not": (
+        "ModelDeployment",
+        {"model": {"uri": "s3://m/f", "version": "1"}, "gates": [TESTS_GATE, {"name": "old", "age": {"max": "1h"}}]},
+        "its gates can only be jobs",
     ),
     "no tags": ("ModelDeployment", {"model": {"name": "m", "tags": {}}}, "should have at least 1 properties"),
     "model name with a slash": ("ModelDeployment", {"model": {"name": "../x", "alias": "a"}}, "spec.model.name"),

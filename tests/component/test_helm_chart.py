@@ -400,3 +400,11 @@ def test_the_mlflow_runtime_makes_a_restricted_pod_that_drains_in_time(render):
     # The server learns its revision by the downward API; the label is on every pod.
     (revision,) = (variable for variable in serve["env"] if variable["name"] == "STEERSMAN_REVISION")
     assert revision["valueFrom"] == {"fieldRef": {"fieldPath": f"metadata.labels['{LABEL_REVISION}']"}}
+
+
+def test_the_fetch_can_be_given_settings_for_all(render):
+    values = {"runtimes": {"mlflow": {"fetchEnv": [{"name": "PICKLE", "value": "refuse"}]}}}
+    template = only(render(values), "ClusterServingRuntime")["spec"]["template"]
+    (fetch,) = template["spec"]["initContainers"]
+    assert fetch["env"] == [{"name": "MODEL_DIR", "value": "/model"}, {"name": "PICKLE", "value": "refuse"}]
+    assert "resources" in fetch

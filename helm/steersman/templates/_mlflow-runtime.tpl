@@ -23,6 +23,9 @@ template:
       env:
       - name: MODEL_DIR
         value: /model
+      {{- with $runtime.fetchEnv }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
       resources:
         {{- toYaml $runtime.fetchResources | nindent 8 }}
       securityContext: &restricted

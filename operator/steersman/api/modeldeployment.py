@@ -31,17 +31,29 @@ ALIAS_PATTERN = r"^[-_A-Za-z0-9]+$"
 
 _FOLLOWS_ITSELF = "writeBack.promotedAlias must be another alias than the one that is followed"
 _CHOOSES_BY_OURS = f"with writeBack, tags must not choose by tags that begin with {TAG_PREFIX}: Steersman writes them"
+URI_PATTERN = (
+    r"^((s3|gs)://[^\s?#@/]+(/[^\s?#@]*)?|https?://[^\s?#@/]+/[^\s?#@]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^\s?#@]+|"
+    r"oci://[^\s?#@/]+/[^\s?#@]+(@sha256:[0-9a-f]{64})?)$"
+)
+"""Without user information and query: a spec is no place for credentials."""
+
+_NAME_OR_URI = "give either name, of a registered model, or uri"
+_ONE_SELECTOR = "give exactly one of version, alias and tags"
+_OF_URI = "a uri goes with a version, which names its revisions, and without a registry and writeBack"
+_DIGEST_OF_URI = "sha256 goes with uri: for a registered model there is the gate digest"
+_PLAIN_HTTP = "http:// is not encrypted: use https://, or give sha256"
+_GATES_OF_URI = "of a model given by uri no registry knows anything: its gates can only be jobs"
 
 
 class ModelSource(ApiModel):
-    """A registered model and which of its versions is meant."""
+    """A registered model and which of its versions is meant, or where a model's files are."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "x-kubernetes-validations": [
                 {
                     "rule": "(has(self.version) ? 1 : 0) + (has(self.alias) ? 1 : 0) + (has(self.tags) ? 1 : 0) == 1",
-                    "message": "give exactly one of version, alias and tags",
+                    "message": _ONE_SELECTOR,
                 },
                 {
                     "rule": "!has(self.writeBack) || !has(self.writeBack.promotedAlias) || !has(self.alias) || "
@@ -52,16 +64,32 @@ class ModelSource(ApiModel):
                     "rule": f"!has(self.writeBack) || !has(self.tags) || !self.tags.exists(k, k.startsWith('{TAG_PREFIX}'))",
                     "message": _CHOOSES_BY_OURS,
                 },
+                {"rule": "has(self.name) != has(self.uri)", "message": _NAME_OR_URI},
+                {
+                    "rule": "!has(self.uri) || (has(self.version) && !has(self.registry) && !has(self.writeBack))",
+                    "message": _OF_URI,
+                },
+                {"rule": "!has(self.sha256) || has(self.uri)", "message": _DIGEST_OF_URI},
+                {
+                    "rule": "!has(self.uri) || !self.uri.startsWith('http://') || has(self.sha256)",
+                    "message": _PLAIN_HTTP,
+                },
             ]
         }
     )
 
     registry: Annotated[str | None, Field(pattern=DNS_SUBDOMAIN, max_length=253)] = None
     """A ModelRegistry of the same namespace; default: the operator's own registry setting."""
-    name: Annotated[str, Field(pattern=MODEL_NAME_PATTERN, max_length=256)]
+    name: Annotated[str | None, Field(pattern=MODEL_NAME_PATTERN, max_length=256)] = None
     """Name of the registered model."""
+    uri: Annotated[str | None, Field(pattern=URI_PATTERN, max_length=1024)] = None
+    """Instead of registry and name: the model's files, as `s3://`, `gs://`, `https://`, `pvc://<claim>/<path>` or `oci://`, which
+    must not change under a version. The runtime fetches them (MODEL_URI); no registry is asked. The model's name is this object's."""
+    sha256: Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")] = None
+    """What the files at the uri must have (MODEL_SHA256): the SHA-256 of the one file or of the artifact's manifest, or of the list of
+    files that `python -m steersman_server.digest` makes of a folder."""
     version: Annotated[str | None, Field(pattern=VERSION_PATTERN)] = None
-    """A fixed version."""
+    """A fixed version. With uri it is yours to count."""
     alias: Annotated[str | None, Field(pattern=ALIAS_PATTERN, max_length=255)] = None
     """A registry alias such as champion; when it moves, the version that it names is rolled out."""
     tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=16)] = None
@@ -73,7 +101,15 @@ class ModelSource(ApiModel):
     @model_validator(mode="after")
     def _one_selector(self) -> ModelSource:
         if sum(selector is not None for selector in (self.version, self.alias, self.tags)) != 1:
-            raise ValueError("give exactly one of version, alias and tags")
+            raise ValueError(_ONE_SELECTOR)
+        if (self.name is None) == (self.uri is None):
+            raise ValueError(_NAME_OR_URI)
+        if self.uri is not None and (self.version is None or self.registry is not None or self.write_back is not None):
+            raise ValueError(_OF_URI)
+        if self.sha256 is not None and self.uri is None:
+            raise ValueError(_DIGEST_OF_URI)
+        if self.uri is not None and self.uri.startswith("http://") and self.sha256 is None:
+            raise ValueError(_PLAIN_HTTP)
         return self
 
     @model_validator(mode="after")
@@ -85,6 +121,11 @@ class ModelSource(ApiModel):
         if any(key.startswith(TAG_PREFIX) for key in self.tags or {}):
             raise ValueError(_CHOOSES_BY_OURS)
         return self
+
+    @property
+    def title(self) -> str:
+        """The model in a word: its name, or its uri."""
+        return self.name or self.uri or ""
 
 
 class InconclusiveAction(StrEnum):
@@ -168,11 +209,18 @@ _SIZE_RULES: list[JsonValue] = [
     },
 ]
 
+_GATES_RULE: JsonValue = {
+    "rule": "!has(self.model.uri) || !has(self.gates) || self.gates.all(gate, has(gate.job))",
+    "message": _GATES_OF_URI,
+}
+
 
 class ModelDeploymentSpec(ApiModel):
     """The desired state; Steersman never writes it."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [*_feature_rules(), *_SIZE_RULES]})
+    model_config = ConfigDict(
+        json_schema_extra={"x-kubernetes-validations": [*_feature_rules(), *_SIZE_RULES, _GATES_RULE]}
+    )
 
     model: ModelSource
     runtime: RuntimeRef = RuntimeRef()
@@ -209,6 +257,12 @@ class ModelDeploymentSpec(ApiModel):
             raise ValueError(_FIXED_SIZE)
         if self.autoscaling is not None and canary is not None and self.traffic.service is not None:
             raise ValueError(_SHARE_OF_PODS)
+        return self
+
+    @model_validator(mode="after")
+    def _gates_without_registry(self) -> ModelDeploymentSpec:
+        if self.model.uri is not None and any(gate.job is None for gate in self.gates):
+            raise ValueError(_GATES_OF_URI)
         return self
 
     @property

@@ -21,7 +21,7 @@ class ServingRuntimeSpec(ApiModel):
     """A pod template for models.
 
     Steersman adds to every container the environment variables MODEL_NAME, MODEL_VERSION, MODEL_URI
-    (models:/<name>/<version>) and MLFLOW_TRACKING_URI, so that `$(MODEL_URI)` works in command and args; init containers also get
+    (models:/<name>/<version>, or spec.model.uri) and MLFLOW_TRACKING_URI, so that `$(MODEL_URI)` works in command and args; init containers also get
     MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and MLFLOW_TRACKING_TOKEN by reference to the registry's Secret.
     What the restricted Pod Security Standard asks for, and a read-only root file system, is filled in where the template is silent;
     what the standard forbids is refused.

@@ -227,7 +227,7 @@ class ResolvedModel(ApiModel):
     registry: str = ""
     name: str
     selector: str
-    """How the spec chose it: `version 7`, `alias champion` or `tags a=b`."""
+    """How the spec chose it: `version 7`, `alias champion`, `tags a=b`, or the uri."""
     version: str
     model_id: str | None = None
     """MLflow's logged model id, when the version has one."""

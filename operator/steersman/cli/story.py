@@ -101,7 +101,7 @@ def story_of(md: ModelDeployment, version: str, facts: VersionFacts | Missing | 
     gates = md.status.gates
     return Story(
         deployment=f"{md.metadata.get('namespace', '')}/{md.metadata.get('name', '')}",
-        model=md.spec.model.name,
+        model=md.spec.model.title,
         version=version,
         role=_role(md, version),
         gates=tuple(gates.results) if gates is not None and gates.version == version else (),

@@ -40,6 +40,9 @@ def _of(
     """What is known of a revision's version; asks when that is nothing, not all, or from before its promotion."""
     runs = known(turn, revision.name, desired)
     model = runs.model if runs is not None else turn.spec.model.name
+    if turn.spec.model.name is None or model is None:
+        # A model that is given by its uri comes from no registry.
+        return None
     both = (entry for entry in (before.candidate, before.stable) if entry is not None)
     there = next((entry for entry in both if (entry.model, entry.version) == (model, revision.version)), None)
     if (there is not None and not there.message and there.read_at >= since) or not is_of_registry(turn, runs):

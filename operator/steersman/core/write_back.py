@@ -148,7 +148,7 @@ def _tags(turn: Turn, registry: str, told: _Told) -> TagWrite:
     }
     return TagWrite(
         registry,
-        turn.spec.model.name,
+        turn.spec.model.title,
         told.version,
         told.outcome,
         told.at,

@@ -31,6 +31,8 @@ from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
 from steersman.shell.write_back import WriteBackDesk
 
+_NO_REGISTRY = RegistrySource("", "", "")
+
 
 class SnapshotBuilder:
     """Gathers everything that planning one ModelDeployment needs."""
@@ -77,7 +79,7 @@ class SnapshotBuilder:
             nothing = Problem(Reason.INVALID_SPEC, "the spec is not valid")
             seen = Snapshot(manifest, spec, now, nothing, nothing, nothing, {}, self._children(key, manifest))
             return self._with_notifications(key, seen)
-        source = await self._source(key[0], spec.model.registry)
+        source = _NO_REGISTRY if spec.model.uri is not None else await self._source(key[0], spec.model.registry)
         registry, answer = self._registry(key, spec, source)
         if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
             # Nothing is planned before: what else the spec refers to is looked for then.
@@ -124,6 +126,9 @@ class SnapshotBuilder:
         if isinstance(source, Problem):
             self._poller.drop(key)
             return source, RESOLVING
+        if spec.model.name is None:  # given by uri: its version is the spec's, and nobody is asked
+            self._poller.drop(key)
+            return RegistryAccess(""), RegistryAnswer(spec.model.version or "")
         tags = tuple(sorted((spec.model.tags or {}).items()))
         selector = VersionSelector(spec.model.name, spec.model.version, spec.model.alias, tags)
         return RegistryAccess(source.url, source.secret_name), self._poller.answer(key, source, selector)

@@ -132,6 +132,15 @@ def test_the_exit_code_tells_how_it_came_out(
     assert {"name", "phase", "expected", "found", "message"} == set(data["gates"][0])
 
 
+def test_a_model_given_by_uri_has_no_registry_to_ask(capsys: Capture, tmp_path: Path, registry: FakeRegistry) -> None:
+    given = deployment({"name": "tests", "job": {"spec": {"template": {}}}})
+    given["spec"]["model"] = {"uri": "s3://models/fraud", "version": "3"}
+    code, out, err = run(capsys, tmp_path, given=[given])
+    assert code != 0 and out == ""
+    assert "its model is given by uri: there is no registry to ask" in err
+    assert registry.asked == []
+
+
 def test_a_registry_that_does_not_answer_is_never_a_pass(
     capsys: Capture, tmp_path: Path, registry: FakeRegistry
 ) -> None:

@@ -105,6 +105,15 @@ def test_a_healthy_model_needs_no_attention() -> None:
     assert "version 7 promoted 60m ago, took 10m" in shown
 
 
+def test_a_model_given_by_uri_is_shown_by_it() -> None:
+    manifest = samples.healthy(
+        spec={"model": {"name": None, "alias": None, "uri": "s3://models/fraud/7", "version": "7"}}
+    )
+    shown = status(manifest)
+    assert "version 7 from s3://models/fraud/7" in shown
+    assert "None" not in shown
+
+
 def test_an_unresolved_model_says_why_and_what_to_do() -> None:
     shown = status(samples.unresolved())
     assert "fraud-classifier, alias champion: not resolved yet" in shown

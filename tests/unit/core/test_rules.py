@@ -64,9 +64,10 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "blueGreen": {"prePromotionAnalysis": ERRORS, "postPromotionAnalysis": ERRORS, "autoPromotion": False}
     },
 }
+JOB_GATE = {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}}
 GATES = [
     {"name": "data", "tag": {"name": "data"}},
-    {"name": "tests", "job": {"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}}},
+    JOB_GATE,
     {"name": "same", "golden": {"tolerance": 0.1}},
 ]
 DRIFT_CONDITIONS = (ConditionType.DATA_DRIFT, ConditionType.CONCEPT_DRIFT)
@@ -126,7 +127,9 @@ class Rollouts(RuleBasedStateMachine):
         drift: bool,
         told: bool,
         retrained: bool,
+        source: str,
     ) -> None:
+        by_uri = {"model": {"uri": "s3://models/fraud", "version": source}, "gates": [JOB_GATE] if gated else []}
         spec = gateway_spec(
             strategy=STRATEGIES[strategy],
             replicas=replicas,
@@ -134,9 +137,9 @@ class Rollouts(RuleBasedStateMachine):
             runtime={"env": [{"name": "A", "value": value}]},
             analysis=ERRORS if analysed else {},
             rollbackWindow={"revisions": window},
-            gates=GATES[:gated],
+            **({"gates": GATES[:gated]} if source == "registry" else by_uri),
         )
-        if told:
+        if told and source == "registry":
             spec["model"] = spec["model"] | {"writeBack": {"tags": True, "promotedAlias": "production"}}
         more: dict[str, Any] = {"watch": {"duration": "60s"}} if watched else {}
         more |= {"retraining": RETRAINING} if retrained else {}
@@ -382,6 +385,7 @@ HAPPENINGS = st.one_of(
         drift=st.booleans(),
         told=st.booleans(),
         retrained=st.booleans(),
+        source=st.sampled_from(["registry", "registry", "1", "2"]),
     ),
     _happening(
         "the_registry_knows",

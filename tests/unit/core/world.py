@@ -205,13 +205,19 @@ class World:
     def act(self, action: str) -> None:
         self.manifest["metadata"].setdefault("annotations", {})[ANNOTATION_ACTION] = action
 
+    def _given(self) -> RegistryAnswer | None:
+        """The version of a model that the spec gives by uri: no registry is asked."""
+        model = self.manifest["spec"]["model"]
+        return RegistryAnswer(model["version"]) if "uri" in model else None
+
     def snapshot(self) -> Snapshot:
+        given = self._given()
         return Snapshot(
             manifest=_copy(self.manifest),
             spec=_spec(self.manifest),
             now=round(self.now, 3),
-            registry=self.registry,
-            answer=self.answer,
+            registry=self.registry if given is None else RegistryAccess(""),
+            answer=self.answer if given is None else given,
             runtime=self.runtime,
             templates=self.templates,
             children=Children(_copy(list(self.children.values()))),

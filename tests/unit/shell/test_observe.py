@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.core.world import RUNTIME
+from steersman.shell.config import Config
+from unit.core.world import RUNTIME, gateway_spec
 from unit.shell.test_reconciler import KEY, Bench
 
 
@@ -52,3 +53,13 @@ async def test_a_runtime_made_in_the_namespace_beside_the_spec_is_found_before_t
         for container in manifest["spec"]["template"]["spec"]["containers"]
     }
     assert images == {"own"}
+
+
+async def test_a_model_given_by_uri_asks_no_registry() -> None:
+    model = {"uri": "s3://models/fraud/3", "version": "3"}
+    bench = Bench(gateway_spec(analysis={}, model=model), config=Config(default_registry_url=None))
+    await bench.settle()
+    seen = await bench.cluster.get("", "ModelDeployment", *KEY)
+    assert seen["status"]["model"]["version"] == "3"
+    assert bench.poller.worth_waiting(KEY) is None
+    assert any(kind == "Deployment" and name.startswith("fraud-v3-") for kind, _, name in bench.cluster.objects)

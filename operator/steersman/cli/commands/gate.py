@@ -97,11 +97,15 @@ async def _judge(asked: Asked) -> Judged:
         raise UserError(
             f"{name}: spec.gates is empty: there is nothing to judge", "see what there is: docs/reference/gates.md"
         )
+    if model.name is None:
+        raise UserError(
+            f"{name}: its model is given by uri: there is no registry to ask", "its gates run on the cluster"
+        )
     url = _registry_url(asked, model, manifests)
     credentials = credentials_of_environment()
     registry = MLflowRegistry(timeout=30.0)
     try:
-        selector = _selector(model.name, asked.version) if asked.version else _meant(model)
+        selector = _selector(model.name, asked.version) if asked.version else _meant(model.name, model)
         version = await _resolved(registry, url, credentials, selector)
         candidate = await _facts(registry, url, credentials, model.name, version, gates)
         against, stable = None, None
@@ -126,9 +130,9 @@ def _registry_url(asked: Asked, model: ModelSource, manifests: Sequence[Manifest
     raise UserError(f"there is no ModelRegistry {model.registry!r} in the files", hint)
 
 
-def _meant(model: ModelSource) -> VersionSelector:
+def _meant(name: str, model: ModelSource) -> VersionSelector:
     tags = tuple(sorted((model.tags or {}).items()))
-    return VersionSelector(model.name, version=model.version, alias=model.alias, tags=tags)
+    return VersionSelector(name, version=model.version, alias=model.alias, tags=tags)
 
 
 def _selector(model: str, text: str) -> VersionSelector:

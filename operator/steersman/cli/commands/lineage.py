@@ -46,9 +46,12 @@ async def lineage(client: UserClient, asked: Asked, output: Format) -> int:
     try:
         for version in versions:
             facts: VersionFacts | Unknown = Unknown("the registry's address is not known: give --registry-url")
-            if url is not None:
+            name = md.spec.model.name
+            if name is None:
+                facts = Unknown("the model is given by its uri: no registry knows of it")
+            elif url is not None:
                 try:
-                    facts = await registry.facts(url, access, md.spec.model.name, version, Needs(run=True))
+                    facts = await registry.facts(url, access, name, version, Needs(run=True))
                 except RegistryError as error:
                     failed, facts = True, Unknown(str(error))
                     print_note(f"Warning: {error}" + (f" ({hint(error)})" if hint(error) else ""))

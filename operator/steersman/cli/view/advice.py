@@ -68,7 +68,7 @@ def advice(reason: Reason, md: ModelDeployment) -> str:
     return template.format(
         name=clean(md.metadata.get("name", "")),
         namespace=clean(md.metadata.get("namespace", "")),
-        model=clean(md.spec.model.name),
+        model=clean(md.spec.model.title),
         route=f"{kind.lower()} {route}",
         candidate=pods,
     )

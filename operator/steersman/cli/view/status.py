@@ -120,6 +120,10 @@ def _model(md: ModelDeployment, now: float) -> RenderableType:
         if wanted.alias
         else "tags " + ", ".join(f"{key}={value}" for key, value in (wanted.tags or {}).items())
     )
+    if wanted.uri is not None:
+        facts.add_row("Model", plain(f"version {wanted.version} from {wanted.uri}"))
+        facts.add_row("Route", route(md))
+        return facts
     if resolved is None:
         facts.add_row("Model", plain(f"{wanted.name}, {selector}: not resolved yet"))
         facts.add_row("Registry", registry)

@@ -38,7 +38,7 @@ def _cells(md: ModelDeployment, now: float, namespaces: bool, wide: bool) -> lis
     cells = [plain(md.metadata.get("namespace", ""))] if namespaces else []
     cells += [
         plain(md.metadata.get("name", "")),
-        plain(md.spec.model.name, style="dim"),
+        plain(md.spec.model.title, style="dim"),
         plain(stable.version if stable else "-"),
         plain(candidate.version if candidate else "-"),
         Text(status.phase.value, style=PHASE_STYLES[status.phase]),

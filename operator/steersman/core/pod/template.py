@@ -9,6 +9,7 @@ from steersman.api.conditions import Reason
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.runtime import HTTP_PORT, MODEL_CONTAINER, ServingRuntimeSpec
 from steersman.api.status import ResolvedModel
+from steersman.core.pod.claim import with_claim
 from steersman.core.pod.merge import strategic_merge
 from steersman.core.pod.security import secure, violations
 
@@ -36,6 +37,7 @@ class RegistryAccess:
     """How a model pod reaches the registry."""
 
     url: str
+    """Empty: the model has none."""
     secret_name: str | None = None
 
 
@@ -55,12 +57,17 @@ def pod_template(
             Reason.RUNTIME_INVALID,
             f"container {MODEL_CONTAINER!r} has no readinessProbe: without it traffic would come before the model is loaded",
         )
-    facts = _facts(model.name, model.version, registry)
+    facts = _facts(model.name, model.version, registry, spec.model.uri)
     pod = dict(template["spec"])
     pod["containers"] = [_with_model_settings(_with_env(c, facts), spec) for c in containers]
     if "initContainers" in pod:
         credentials = _credentials(registry)
-        pod["initContainers"] = [_with_env(c, facts + credentials) for c in _containers(template, "initContainers")]
+        digest = [{"name": "MODEL_SHA256", "value": spec.model.sha256}] if spec.model.sha256 is not None else []
+        pod["initContainers"] = [
+            _with_env(c, facts + digest + credentials) for c in _containers(template, "initContainers")
+        ]
+    if spec.model.uri is not None:
+        pod = with_claim(pod, spec.model.uri)
     secured = secure({"metadata": template.get("metadata") or {}, "spec": pod})
     forbidden = violations(secured)
     if forbidden:
@@ -79,17 +86,20 @@ def _containers(template: Any, field: str) -> list[dict[str, Any]]:
     return containers
 
 
-def model_environment(model: str, version: str, registry: RegistryAccess) -> list[dict[str, Any]]:
-    """Environment variables by which a container reads a version from its registry."""
-    return _facts(model, version, registry) + _credentials(registry)
+def model_environment(
+    model: str, version: str, registry: RegistryAccess, uri: str | None = None
+) -> list[dict[str, Any]]:
+    """Environment variables by which a container reads a version from its registry, or from its uri."""
+    return _facts(model, version, registry, uri) + _credentials(registry)
 
 
-def _facts(model: str, version: str, registry: RegistryAccess) -> list[dict[str, Any]]:
+def _facts(model: str, version: str, registry: RegistryAccess, uri: str | None) -> list[dict[str, Any]]:
+    tracking = [{"name": "MLFLOW_TRACKING_URI", "value": registry.url}] if registry.url else []
     return [
         {"name": "MODEL_NAME", "value": model},
         {"name": "MODEL_VERSION", "value": version},
-        {"name": "MODEL_URI", "value": f"models:/{model}/{version}"},
-        {"name": "MLFLOW_TRACKING_URI", "value": registry.url},
+        {"name": "MODEL_URI", "value": uri or f"models:/{model}/{version}"},
+        *tracking,
     ]
 
 

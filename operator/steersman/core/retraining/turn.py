@@ -60,10 +60,10 @@ def _given_up(turn: Turn, status: RetrainingStatus) -> RetrainingStatus:
 
 def _view(turn: Turn, spec: Retraining) -> View:
     stable, access = turn.status.stable, turn.snapshot.registry
-    model = turn.spec.model.name
+    model = turn.spec.model.title
     name = stable.name if stable is not None else ""
     registry = None
-    if not isinstance(access, Problem):
+    if not isinstance(access, Problem) and turn.spec.model.name is not None:
         registry = Registry(access.url, access.secret_name, turn.namespace, model)
     return View(
         spec=spec,

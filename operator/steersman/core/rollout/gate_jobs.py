@@ -131,7 +131,7 @@ def _spec(turn: Turn, settings: JobGate, desired: Revision) -> dict[str, Any]:
         "namespace": turn.namespace,
     }
     filled = job.filled_spec(settings.spec, strings, None)
-    environment = model_environment(desired.model, desired.version, access)
+    environment = model_environment(desired.model, desired.version, access, turn.spec.model.uri)
     pod = filled["template"]["spec"]
     for field in ("initContainers", "containers"):
         if field in pod:

@@ -61,7 +61,7 @@ def _result(turn: Turn, status: GatesStatus, gate: Gate, settings: GoldenGate, k
     if known is not None and known.phase in (GatePhase.PASS, GatePhase.FAIL):
         return known
     question = GoldenQuestion(
-        model=turn.spec.model.name,
+        model=turn.spec.model.name or turn.name,
         version=turn.rollout.version,
         samples=settings.samples,
         path=settings.path,

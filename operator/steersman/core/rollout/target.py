@@ -35,7 +35,9 @@ PASSING_TROUBLE = REGISTRY_TROUBLE | {Reason.RESOLVING}
 
 
 def describe_selector(model: ModelSource) -> str:
-    """`version 7`, `alias champion` or `tags a=b`."""
+    """`version 7`, `alias champion`, `tags a=b`, or the uri."""
+    if model.uri is not None:
+        return model.uri
     if model.version is not None:
         return f"version {model.version}"
     if model.alias is not None:
@@ -51,7 +53,7 @@ def resolve(turn: Turn) -> None:
         return
     wanted = ResolvedModel(
         registry=model.registry or "",
-        name=model.name,
+        name=model.name or turn.name,
         selector=describe_selector(model),
         version=answer.version,
         model_id=answer.model_id,
@@ -60,7 +62,7 @@ def resolve(turn: Turn) -> None:
     )
     pinned = turn.status.model
     if pinned is None or pinned.model_copy(update={"resolved_at": turn.now}) != wanted:
-        turn.event(Reason.RESOLVED, f"{model.name} {wanted.selector} is version {answer.version}")
+        turn.event(Reason.RESOLVED, f"{wanted.name} {wanted.selector} is version {answer.version}")
         turn.set(model=wanted)
 
 
@@ -75,7 +77,7 @@ def desired_revision(turn: Turn) -> Revision | None:
     pinned = turn.status.model
     if pinned is None or (pinned.registry, pinned.name, pinned.selector) != (
         spec.model.registry or "",
-        spec.model.name,
+        spec.model.name or turn.name,
         describe_selector(spec.model),
     ):
         return None
