@@ -1,13 +1,14 @@
 # make demo and make test do everything, on a machine that has nothing but Python; the rest are their parts.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop test unit component test-pipelines test-airflow e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-down cluster-shell clean
+.PHONY: help demo demo-loop test unit component test-pipelines test-airflow e2e soak bench-engine bench-judges bench-queries lint generate check-generated lock cluster cluster-build cluster-down cluster-shell clean
 
 export PYTHONPATH := operator:tests:.
 export PYTHONDONTWRITEBYTECODE := 1
 # The environment is looked up when a recipe runs, so that `make help` needs nothing.
 IN_ENV = set -eu; bin="$$(.ci/environment)/bin"; PATH="$$bin:$$PATH";
 NAME ?= steersman
+IMAGE ?= operator
 
 help: ## Say what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -68,6 +69,9 @@ lock: ## Resolve the dependencies anew (needs uv)
 
 cluster: ## Start a cluster and leave it running (NAME=steersman)
 	@$(IN_ENV) exec python -m cluster up --name $(NAME)
+
+cluster-build: ## Build an image of the project and load it into a cluster (NAME=steersman IMAGE=operator)
+	@$(IN_ENV) exec python -m cluster build --name $(NAME) $(IMAGE)
 
 cluster-down: ## Stop it and remove everything it left
 	@$(IN_ENV) exec python -m cluster down --name $(NAME)

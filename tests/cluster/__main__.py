@@ -84,9 +84,10 @@ def _build(chosen: argparse.Namespace, progress: Progress) -> int:
     if chosen.dockerfile:
         print(cluster.build_image(chosen.image, chosen.dockerfile, context=chosen.context_folder))
         return 0
-    source = PROJECT_IMAGES.get(chosen.image)
+    known = {**PROJECT_IMAGES, "loop-trainer": images.LOOP_TRAINER}
+    source = known.get(chosen.image)
     if source is None:
-        raise ClusterError(f"'{chosen.image}' is none of {', '.join(PROJECT_IMAGES)}; name its --dockerfile.")
+        raise ClusterError(f"'{chosen.image}' is none of {', '.join(known)}; name its --dockerfile.")
     print(cluster.build_source(source))
     return 0
 
@@ -166,7 +167,9 @@ def _parser() -> argparse.ArgumentParser:
     command("shell", _shell, "run a shell with KUBECONFIG and PATH set")
     command("env", _env, "print KUBECONFIG and PATH for eval")
     building = command("build", _build, "build an image and load it into the cluster")
-    building.add_argument("image", help="operator, mlflow-runtime, or a name for the image of --dockerfile")
+    building.add_argument(
+        "image", help="operator, mlflow-runtime, loop-trainer, or a name for the image of --dockerfile"
+    )
     building.add_argument("--dockerfile", type=Path)
     building.add_argument("--context-folder", type=Path, default=REPOSITORY, help="build context (the repository)")
     loading = command("load", _load, "load an image that was built here before")

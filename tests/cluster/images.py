@@ -50,6 +50,12 @@ OPERATOR = ImageSource("steersman/operator:dev", REPOSITORY / "Dockerfile")
 MLFLOW_RUNTIME = ImageSource(
     "steersman/mlflow-runtime:dev", REPOSITORY / "operator" / "steersman_server" / "Dockerfile"
 )
+LOOP_TRAINER = ImageSource(
+    "steersman/loop-trainer:dev",
+    REPOSITORY / "examples" / "loop" / "Dockerfile",
+    parent=MLFLOW_RUNTIME,
+    parent_argument="RUNTIME_IMAGE",
+)
 PAUSE = ImageSource("steersman/test-pause:dev", KIT / "images" / "pause" / "Dockerfile", KIT / "images" / "pause")
 PROMETHEUS = ImageSource(
     "steersman/test-prometheus:dev",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cluster.images import LOOP_TRAINER
 from e2e.workspace import Workspace
 from loop.report import build_report, promises
-from loop.scenario import TRAINER, Loop, Observations, play
+from loop.scenario import Loop, Observations, play
 from loop.users import read_requests
 
 RATE = 40.0
@@ -14,7 +15,7 @@ RATE = 40.0
 
 
 def test_a_model_that_drifts_is_retrained_and_rolled_out(workspace: Workspace, tmp_path: Path) -> None:
-    workspace.cluster.build_source(TRAINER)
+    workspace.cluster.build_source(LOOP_TRAINER)
     seen = Observations()
     loop = Loop(workspace.cluster, workspace.namespace, print, seen)
     requests = tmp_path / "requests.jsonl"

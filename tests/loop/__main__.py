@@ -14,9 +14,10 @@ from pathlib import Path
 from rich.console import Console
 
 from cluster import AlreadyRunning, Cluster, ClusterError
+from cluster.images import LOOP_TRAINER
 from demo.installation import InstallationError, install_operator
 from loop.outputs import write_outputs
-from loop.scenario import TRAINER, Loop, LoopError, Observations, play
+from loop.scenario import Loop, LoopError, Observations, play
 
 NAMESPACE = "clinic"
 
@@ -32,7 +33,7 @@ def run(target: Cluster, options: argparse.Namespace, console: Console) -> int:
     data.mkdir(parents=True, exist_ok=True)
     for left_over in data.iterdir():
         left_over.unlink()
-    target.build_source(TRAINER)
+    target.build_source(LOOP_TRAINER)
     install_operator(target)
     target.kubectl("create", "namespace", NAMESPACE)
     target.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")

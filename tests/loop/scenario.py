@@ -17,16 +17,11 @@ import requests
 import yaml
 
 from cluster import Cluster
-from cluster.cache import REPOSITORY
 from cluster.errors import ClusterError
-from cluster.images import MLFLOW_RUNTIME, ImageSource
 from demo.installation import environment
 from loop.names import CALIBRATION, DEPLOYMENT, EXAMPLE, HOST, MODEL_NAME, TRAINER_IMAGE
 from steersman.core.pod.security import secure
 
-TRAINER = ImageSource(
-    TRAINER_IMAGE, EXAMPLE / "Dockerfile", REPOSITORY, parent=MLFLOW_RUNTIME, parent_argument="RUNTIME_IMAGE"
-)
 CONDITIONS = ("DataDrift", "GatesPassed", "Ready")
 Manifest = dict[str, Any]
 
