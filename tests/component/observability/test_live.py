@@ -36,7 +36,7 @@ EMPTY = {
     "alert SteersmanAbsent", "alert SteersmanNoLeader", "alert SteersmanReconcilesFail", "alert SteersmanQueueGrows",
     "alert SteersmanMetricQueriesFail", "alert SteersmanNotificationsLost", "alert SteersmanStalled",
     "alert SteersmanRolloutStuck", "alert SteersmanAnalysisInconclusive", "alert SteersmanRegistryUnreachable",
-    "alert SteersmanModelUnavailable", "alert SteersmanDataDrift", "alert SteersmanConceptDrift", "alert SteersmanModelSlow",
+    "alert SteersmanModelUnavailable", "alert SteersmanDataDrift", "alert SteersmanConceptDrift", "alert SteersmanRetrainingFailed", "alert SteersmanModelSlow",
     "alert SteersmanModelLoadSlow", "alert SteersmanModelNotReady",
     "quality: Drift, as the operator judges it",
     "rollouts: Time",

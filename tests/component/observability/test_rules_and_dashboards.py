@@ -20,8 +20,6 @@ from cluster.progress import Progress
 from steersman.api.conditions import ConditionType, Reason
 
 REFERENCE = ALERTS.parents[4] / "docs" / "reference"
-OF_DRIFT = {"DataDrift", "ConceptDrift"}
-"""Types of conditions that the contract of drift detection names."""
 
 
 def promtool(binaries: Binaries, *arguments: str, cwd: Path | None = None) -> str:
@@ -72,7 +70,7 @@ def test_rules_name_conditions_and_reasons_that_there_are() -> None:
         for selector in re.findall(r"steersman_deployment_condition\{(.*?)\}", rule["expr"]):
             for label, operator, value in re.findall(r'(\w+)(=~|!~|=|!=)"([^"]*)"', selector):
                 if label == "type":
-                    assert value in set(ConditionType) | OF_DRIFT
+                    assert value in set(ConditionType)
                 elif label == "reason":
                     for part in value.split("|"):
                         pattern = part if operator in ("=~", "!~") else re.escape(part)
