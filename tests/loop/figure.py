@@ -55,14 +55,14 @@ def _accuracy(axes: Axes, requests: Sequence[Request], begin: float) -> None:
         axes.plot(moments, [100 * share for share in shares], color=colour, linewidth=2, marker="o", markersize=3)
         axes.annotate(
             f"version {version}",
-            (moments[-1], 100 * shares[-1]),
-            xytext=(4, 6),
+            (moments[0], 100 * shares[0]),
+            xytext=(0, 9),
             textcoords="offset points",
             color=colour,
         )
     axes.set_ylim(top=101)
     axes.set_ylabel("% right")
-    axes.set_title("How often the answers were right, once the diagnosis was known", pad=78)
+    axes.set_title("How often the answers were right, once the diagnosis was known", pad=76)
     axes.grid(axis="y", color="#e6e9ee", linewidth=0.8)
 
 
@@ -109,6 +109,8 @@ def _decisions(panels: Sequence[Axes], report: Mapping[str, Any], end: float) ->
     place = -1.0e9
     for decision in report["decisions"]:
         label = LABELLED.get(decision["kind"])
+        if decision["kind"] == "DriftDetected" and decision["text"].startswith("concept"):
+            label = "more errors"
         if label is None or not 0 <= decision["at"] <= end:
             continue
         alarming = decision["kind"] in ("act", "DriftDetected")

@@ -40,7 +40,8 @@ def build_report(requests: Sequence[Request], seen: Observations, rate: float) -
     """Everything with times in seconds since the first request."""
     begin = min(request.at for request in requests)
     shift = next((act["at"] for act in seen.acts if "instrument" in act["text"] and "new" in act["text"]), None)
-    detected = seen.first("DriftDetected", shift or 0.0)
+    detected = _true_since(seen, "DataDrift", shift or 0.0)
+    concept = _true_since(seen, "ConceptDrift", shift or 0.0)
     promoted = promoted_at(seen, "2")
     before = [r for r in requests if not r.shifted and r.status == 200]
     suffering = [r for r in requests if r.shifted and r.version == "1"]
@@ -57,6 +58,7 @@ def build_report(requests: Sequence[Request], seen: Observations, rate: float) -
         },
         "shiftAt": _since(shift, begin),
         "detectedAt": _since(detected, begin),
+        "conceptDriftAt": _since(concept, begin),
         "trainedAt": _since(seen.first("RetrainingSucceeded"), begin),
         "promotedAt": _since(promoted, begin),
         "samplesToDetection": sum(r.shifted and detected is not None and r.at <= detected for r in requests),
@@ -69,6 +71,12 @@ def build_report(requests: Sequence[Request], seen: Observations, rate: float) -
         "gates": _gates(seen),
         "retraining": (seen.states[-1]["status"].get("retraining") or {}) if seen.states else {},
     }
+
+
+def _true_since(seen: Observations, kind: str, after: float) -> float | None:
+    """When a condition was first True at or after a moment."""
+    found = (s["at"] for s in seen.states if s["at"] >= after and condition(s["status"], kind)[0] == "True")
+    return min(found, default=None)
 
 
 def promoted_at(seen: Observations, version: str) -> float | None:
@@ -91,9 +99,7 @@ def promises(report: dict[str, Any]) -> list[Promise]:
         Promise(
             "The drift is seen",
             detection is not None,
-            f"after {detection:.0f} s and {report['samplesToDetection']} requests"
-            if detection is not None
-            else "never",
+            _detection(report) if detection is not None else "never",
         ),
         Promise(
             "A new version is trained, passes its gates and is promoted, without a person",
@@ -109,6 +115,13 @@ def promises(report: dict[str, Any]) -> list[Promise]:
             f"{_percent(accuracy['after'])} after the retraining",
         ),
     ]
+
+
+def _detection(report: dict[str, Any]) -> str:
+    took = report["detectedAt"] - report["shiftAt"]
+    by_feedback = report["conceptDriftAt"]
+    early = f"; by feedback on wrong answers after {by_feedback - report['shiftAt']:.0f} s" if by_feedback else ""
+    return f"in the data after {took:.0f} s and {report['samplesToDetection']} requests{early}"
 
 
 def as_data(report: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +186,9 @@ def _decisions(seen: Observations, begin: float) -> list[dict[str, Any]]:
         for event in seen.events
         if event["reason"] in REASONS
     ]
-    return sorted(found, key=lambda each: each["at"])
+    # What was seen in one look stands in the order in which it follows on one another.
+    order = ("act", *REASONS)
+    return sorted(found, key=lambda each: (each["at"], order.index(each["kind"])))
 
 
 def _gates(seen: Observations) -> list[dict[str, Any]]:
