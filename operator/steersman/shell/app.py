@@ -49,6 +49,7 @@ from steersman.shell import telemetry as telemetry_module
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.credentials import RegistrySecrets
+from steersman.shell.desks import Desks
 from steersman.shell.handlers import register, settings_for
 from steersman.shell.kinds import watched
 from steersman.shell.late_kinds import LateKinds
@@ -152,24 +153,20 @@ class Operator:
         self._queries = SharedQueries(self._sources)
         self._mlflow = MLflowRegistry()
         self._reporter = RegistryReporter(client, self._store, self._may_write, time.time)
-        self._desk = MeasurementDesk(self._queries, self._queue.add, telemetry.queried)
         registry_secrets = RegistrySecrets(client)
-        self._questions = QuestionDesk(self._mlflow, registry_secrets, ServiceReplay(), self._queue.add)
-        self._poller = RegistryPoller(
-            self._mlflow, registry_secrets, self._queue.add, self._on_registry, telemetry.polled
-        )
+        poller = RegistryPoller(self._mlflow, registry_secrets, self._queue.add, self._on_registry, telemetry.polled)
         self._webhooks = WebhookEndpoint(
             WebhookSecrets(
                 client, self._store, Path(config.webhook_secret_file) if config.webhook_secret_file else None
             ),
-            self._poller.wake,
+            poller.wake,
             lambda: self._may_write() if self._synced else None,
             telemetry.delivered,
             time.time,
             config.webhook_peers,
         )
         events = KubernetesEvents(self._recorder)
-        self._notifier = Notifier(
+        notifier = Notifier(
             AppriseSender(config.notification_schemas),
             TargetAddress(client, config.notifications.directory),
             config.notifications,
@@ -179,7 +176,7 @@ class Operator:
             time.time,
             lambda outcome: telemetry.notifications.labels(outcome).inc(),
         )
-        self._retraining = RetrainingDesk(
+        retraining = RetrainingDesk(
             {
                 Target.AIRFLOW: AirflowPipeline(transport),
                 Target.KUBEFLOW: KubeflowPipeline(transport),
@@ -197,44 +194,26 @@ class Operator:
             self._may_write,
             telemetry.errand,
         )
-        pods = PodInspector(client, self._store)
-        slots = RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace)
-        self._adopted = AdoptedRoutes(client, self._queue.add)
-        self._write_back = WriteBackDesk(
-            self._mlflow, registry_secrets, self._queue.add, self._may_write, telemetry.wrote
-        )
-        builder = SnapshotBuilder(
-            config,
-            self._store,
-            client,
-            self._poller,
-            self._desk,
-            self._questions,
-            pods,
-            slots,
-            self._adopted,
-            self._write_back,
-            time.time,
-            self._notifier,
-            self._retraining,
+        self._desks = Desks(
+            poller=poller,
+            measurements=MeasurementDesk(self._queries, self._queue.add, telemetry.queried),
+            questions=QuestionDesk(self._mlflow, registry_secrets, ServiceReplay(), self._queue.add),
+            write_back=WriteBackDesk(self._mlflow, registry_secrets, self._queue.add, self._may_write, telemetry.wrote),
+            pods=PodInspector(client, self._store),
+            slots=RolloutSlots(self._store, self._queue.add, config.max_rollouts, config.max_rollouts_per_namespace),
+            adopted=AdoptedRoutes(client, self._queue.add),
+            retraining=retraining,
+            notifier=notifier,
         )
         self._reconciler = Reconciler(
             client,
             self._store,
-            builder,
-            self._poller,
-            self._desk,
-            self._questions,
-            pods,
-            slots,
-            self._adopted,
-            self._write_back,
+            SnapshotBuilder(config, self._store, client, self._desks, time.time),
+            self._desks,
             events,
             self._may_write,
             telemetry.planned,
             News(),
-            self._notifier,
-            self._retraining,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reports: set[asyncio.Task[None]] = set()
@@ -293,14 +272,8 @@ class Operator:
         await asyncio.gather(*work, return_exceptions=True)
         self._queue.close()
         await self._webhooks.close()
-        await self._adopted.close()
-        await self._poller.close()
         self._jobs.ending()
-        await self._desk.close()
-        await self._questions.close()
-        await self._write_back.close()
-        await self._notifier.close()
-        await self._retraining.close()
+        await self._desks.close()
         await self._elector.release()
         await self._recorder.stop(self._events_task)
         await self._queries.close()

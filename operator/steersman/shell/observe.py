@@ -17,19 +17,12 @@ from steersman.api.runtime import ServingRuntimeSpec
 from steersman.core.pod.template import RegistryAccess
 from steersman.core.snapshot import Children, Problem, RegistryAnswer, Snapshot
 from steersman.ports import KubeClient, Manifest, NotFound, VersionSelector
-from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
-from steersman.shell.measurements import MeasurementDesk
-from steersman.shell.notifier import Notifier
+from steersman.shell.desks import Desks
 from steersman.shell.parsed import ParsedSpecs, Spec
-from steersman.shell.pods import PodInspector
-from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
-from steersman.shell.registries import RESOLVING, RegistryPoller, RegistrySource
-from steersman.shell.retraining import RetrainingDesk
-from steersman.shell.slots import RolloutSlots
+from steersman.shell.registries import RESOLVING, RegistrySource
 from steersman.shell.store import Store
-from steersman.shell.write_back import WriteBackDesk
 
 _NO_REGISTRY = RegistrySource("", "", "")
 
@@ -42,31 +35,15 @@ class SnapshotBuilder:
         config: Config,
         store: Store,
         client: KubeClient,
-        poller: RegistryPoller,
-        desk: MeasurementDesk,
-        questions: QuestionDesk,
-        pods: PodInspector,
-        slots: RolloutSlots,
-        adopted: AdoptedRoutes,
-        write_back: WriteBackDesk,
+        desks: Desks,
         clock: Callable[[], float],
-        notifier: Notifier | None = None,
-        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`clock` gives seconds since the epoch."""
-        self._write_back = write_back
-        self._notifier = notifier
         self._config = config
         self._store = store
         self._client = client
-        self._poller = poller
-        self._desk = desk
-        self._questions = questions
-        self._pods = pods
-        self._slots = slots
-        self._adopted = adopted
+        self._desks = desks
         self._clock = clock
-        self._retraining = retraining
         self._specs = ParsedSpecs()
 
     async def build(self, manifest: Manifest, obstacle: Problem | None) -> Snapshot:
@@ -81,15 +58,15 @@ class SnapshotBuilder:
             return self._with_notifications(key, seen)
         source = _NO_REGISTRY if spec.model.uri is not None else await self._source(key[0], spec.model.registry)
         registry, answer = self._registry(key, spec, source)
-        if isinstance(answer, Problem) and self._poller.worth_waiting(key) is not None:
+        if isinstance(answer, Problem) and self._desks.poller.worth_waiting(key) is not None:
             # Nothing is planned before: what else the spec refers to is looked for then.
             return Snapshot(manifest, spec, now, registry, answer, answer, {}, self._children(key, manifest))
         # What a new spec refers to may just have been made in the namespace; what an old one does was asked for before.
         fresh = (manifest.get("status") or {}).get("observedGeneration") != manifest["metadata"].get("generation", 0)
         runtime = await self._runtime(key[0], spec.runtime.name, fresh)
         templates = await self._templates(key[0], spec, fresh)
-        trouble = await self._pods.trouble(manifest, now)
-        adopted = await self._adopted.of(key, spec)
+        trouble = await self._desks.pods.trouble(manifest, now)
+        adopted = await self._desks.adopted.of(key, spec)
         # From here on nothing is awaited until the plan is made: slots rely on it.
         seen = Snapshot(
             manifest=manifest,
@@ -100,21 +77,21 @@ class SnapshotBuilder:
             runtime=runtime,
             templates=templates,
             children=self._children(key, manifest, adopted),
-            results=self._desk.results(key),
+            results=self._desks.measurements.results(key),
             obstacle=obstacle,
             trouble=trouble,
-            answers={} if isinstance(source, Problem) else self._questions.answers(key, source),
-            written=self._write_back.written(key),
+            answers={} if isinstance(source, Problem) else self._desks.questions.answers(key, source),
+            written=self._desks.write_back.written(key),
             cluster=self._config.cluster_name,
-            slot=self._slots.problem(key, now),
-            reports=self._retraining.answers(key) if self._retraining is not None else (),
+            slot=self._desks.slots.problem(key, now),
+            reports=self._desks.retraining.answers(key) if self._desks.retraining is not None else (),
         )
         return self._with_notifications(key, seen)
 
     def _with_notifications(self, key: Key, seen: Snapshot) -> Snapshot:
-        if self._notifier is None:
+        if self._desks.notifier is None:
             return seen
-        return replace(seen, told=self._notifier.told, sent=self._notifier.sent(key))
+        return replace(seen, told=self._desks.notifier.told, sent=self._desks.notifier.sent(key))
 
     def _children(self, key: Key, manifest: Manifest, adopted: Sequence[Manifest] = ()) -> Children:
         uid = manifest["metadata"]["uid"]
@@ -124,14 +101,14 @@ class SnapshotBuilder:
         self, key: Key, spec: ModelDeploymentSpec, source: RegistrySource | Problem
     ) -> tuple[RegistryAccess | Problem, RegistryAnswer | Problem]:
         if isinstance(source, Problem):
-            self._poller.drop(key)
+            self._desks.poller.drop(key)
             return source, RESOLVING
         if spec.model.name is None:  # given by uri: its version is the spec's, and nobody is asked
-            self._poller.drop(key)
+            self._desks.poller.drop(key)
             return RegistryAccess(""), RegistryAnswer(spec.model.version or "")
         tags = tuple(sorted((spec.model.tags or {}).items()))
         selector = VersionSelector(spec.model.name, spec.model.version, spec.model.alias, tags)
-        return RegistryAccess(source.url, source.secret_name), self._poller.answer(key, source, selector)
+        return RegistryAccess(source.url, source.secret_name), self._desks.poller.answer(key, source, selector)
 
     async def _source(self, namespace: str, name: str | None) -> RegistrySource | Problem:
         if name is None:

@@ -13,20 +13,12 @@ from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.core.plan import plan
 from steersman.core.snapshot import EventIntent, Plan, Problem, RoutePatch, Snapshot
 from steersman.ports import NO_VERSION, ApiError, Conflict, KubeClient, Manifest, NotFound
-from steersman.shell.adopted import AdoptedRoutes
+from steersman.shell.desks import Desks
 from steersman.shell.echoes import Echoes
-from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.news import News
-from steersman.shell.notifier import Notifier
 from steersman.shell.observe import SnapshotBuilder
-from steersman.shell.pods import PodInspector
-from steersman.shell.questions import QuestionDesk
 from steersman.shell.queue import Key
-from steersman.shell.registries import RegistryPoller
-from steersman.shell.retraining import RetrainingDesk
-from steersman.shell.slots import RolloutSlots
 from steersman.shell.store import Store
-from steersman.shell.write_back import WriteBackDesk
 
 logger = logging.getLogger(__name__)
 
@@ -54,37 +46,21 @@ class Reconciler:
         client: KubeClient,
         store: Store,
         builder: SnapshotBuilder,
-        poller: RegistryPoller,
-        desk: MeasurementDesk,
-        questions: QuestionDesk,
-        pods: PodInspector,
-        slots: RolloutSlots,
-        adopted: AdoptedRoutes,
-        write_back: WriteBackDesk,
+        desks: Desks,
         events: EventSink,
         is_leader: Callable[[], bool],
         on_planned: Callable[[Key, Plan | None], None],
         news: News,
-        notifier: Notifier | None = None,
-        retraining: RetrainingDesk | None = None,
     ) -> None:
         """`is_leader` is asked before each write; `on_planned` hears of each plan, and None when the object is gone."""
         self._client = client
         self._store = store
         self._builder = builder
-        self._poller = poller
-        self._desk = desk
-        self._questions = questions
-        self._pods = pods
-        self._slots = slots
-        self._adopted = adopted
-        self._write_back = write_back
+        self._desks = desks
         self._events = events
         self._is_leader = is_leader
         self._on_planned = on_planned
         self._news = news
-        self._notifier = notifier
-        self._retraining = retraining
         self._taken: dict[Key, tuple[str, str, str]] = {}
         self.echoes = Echoes()
 
@@ -96,28 +72,28 @@ class Reconciler:
             return None
         obstacle = await self._obstacle(key, manifest)
         snapshot = await self._builder.build(manifest, obstacle)
-        if (moment := self._poller.worth_waiting(key)) is not None:
+        if (moment := self._desks.poller.worth_waiting(key)) is not None:
             # The answer wakes this key: to say in between that it is not there would be two writes for one.
             return snapshot.now + moment
         decided = plan(snapshot, provider_for)
         if (until := self._news.hold(key, decided, snapshot.now)) is not None:
             return until
-        self._slots.planned(key, decided.status)
+        self._desks.slots.planned(key, decided.status)
         try:
             manifest = await self._record(manifest, decided)
         except NotFound:
             # Deleted since it was last seen: the watch will say so.
             return None
-        self._desk.recorded(key, snapshot.results)
-        self._write_back.recorded(key, snapshot.written)
-        if self._retraining is not None:
+        self._desks.measurements.recorded(key, snapshot.results)
+        self._desks.write_back.recorded(key, snapshot.written)
+        if self._desks.retraining is not None:
             # At once: what is recorded as sent must be, whatever becomes of the objects.
-            self._retraining.recorded(key, snapshot.reports)
-            self._retraining.submit(key, decided.errands)
+            self._desks.retraining.recorded(key, snapshot.reports)
+            self._desks.retraining.submit(key, decided.errands)
         self._on_planned(key, decided)
-        if self._notifier is not None:
+        if self._desks.notifier is not None:
             own = snapshot.spec.notifications if isinstance(snapshot.spec, ModelDeploymentSpec) else ()
-            self._notifier.recorded(key, manifest, own, decided.status.notifications)
+            self._desks.notifier.recorded(key, manifest, own, decided.status.notifications)
         for event in decided.events:
             self._events.record(manifest, event)
             log = logger.warning if event.warning else logger.info
@@ -128,14 +104,14 @@ class Reconciler:
                 extra={"namespace": key[0], "object": key[1], "reason": event.reason},
             )
         await self._act(key, manifest, snapshot, decided)
-        self._desk.submit(key, decided.queries)
-        self._questions.submit(key, decided.questions)
-        self._write_back.submit(key, self._poller.source(key), decided.writes)
+        self._desks.measurements.submit(key, decided.queries)
+        self._desks.questions.submit(key, decided.questions)
+        self._desks.write_back.submit(key, self._desks.poller.source(key), decided.writes)
         looks = (
             decided.requeue_at,
             snapshot.now + OBSTACLE_SECONDS if obstacle is not None else None,
-            self._pods.next_look(key),
-            self._slots.next_look(key, snapshot.now),
+            self._desks.pods.next_look(key),
+            self._desks.slots.next_look(key, snapshot.now),
         )
         return min((at for at in looks if at is not None), default=None)
 
@@ -211,11 +187,11 @@ class Reconciler:
                 patch.api_version, patch.kind, namespace, patch.name, patch.operations
             )
         except Conflict:
-            await self._adopted.read_again(patch.api_version, patch.kind, namespace, patch.name)
+            await self._desks.adopted.read_again(patch.api_version, patch.kind, namespace, patch.name)
             raise
         except (ApiError, NotFound) as error:
             raise self._failed(manifest, f"{patch.kind} {patch.name}", error) from error
-        self._adopted.put(written)
+        self._desks.adopted.put(written)
 
     def _failed(self, manifest: Manifest, what: str, error: Exception) -> ApiError:
         said = f"{what} could not be written: {error}"
@@ -266,19 +242,9 @@ class Reconciler:
             raise NotLeader
 
     def _forget(self, key: Key) -> None:
-        self._poller.drop(key)
-        self._desk.drop(key)
-        self._questions.drop(key)
-        if self._retraining is not None:
-            self._retraining.drop(key)
-        self._pods.drop(key)
-        self._slots.drop(key)
-        self._adopted.drop(key)
-        self._write_back.drop(key)
+        self._desks.drop(key)
         self._news.drop(key)
         self._taken.pop(key, None)
-        if self._notifier is not None:
-            self._notifier.drop(key)
         self._on_planned(key, None)
 
 

@@ -15,6 +15,7 @@ from steersman.ports import ApiError, Conflict, ModelVersion
 from steersman.shell.adopted import AdoptedRoutes
 from steersman.shell.config import Config
 from steersman.shell.credentials import RegistrySecrets
+from steersman.shell.desks import Desks
 from steersman.shell.measurements import MeasurementDesk
 from steersman.shell.news import News
 from steersman.shell.observe import SnapshotBuilder
@@ -80,30 +81,13 @@ class Bench:
         self.write_back = WriteBackDesk(
             self.registry_writes, RegistrySecrets(self.cluster), self.woken.append, lambda: self.leader
         )
-        builder = SnapshotBuilder(
-            config,
-            self.store,
-            self.cluster,
-            self.poller,
-            self.desk,
-            self.questions,
-            pods,
-            slots,
-            self.adopted,
-            self.write_back,
-            lambda: self.clock,
-        )
+        desks = Desks(self.poller, self.desk, self.questions, self.write_back, pods, slots, self.adopted)
+        builder = SnapshotBuilder(config, self.store, self.cluster, desks, lambda: self.clock)
         self.reconciler = Reconciler(
             self.cluster,
             self.store,
             builder,
-            self.poller,
-            self.desk,
-            self.questions,
-            pods,
-            slots,
-            self.adopted,
-            self.write_back,
+            desks,
             self,
             lambda: self.leader,
             lambda key, plan: None,
