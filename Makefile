@@ -63,7 +63,6 @@ check-generated: ## Fail when a generated file is not what its generator writes
 lock: ## Resolve the dependencies anew (needs uv)
 	@for set in "operator:--extra cloudwatch" "dev:--group test --group lint"; do \
 	  uv pip compile pyproject.toml $${set#*:} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set%%:*}.lock; done
-	@uv pip compile requirements/airflow.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/airflow.lock
 	@for set in server:server pipelines:pipelines/tools airflow:pipelines/airflow; do \
 	  uv pip compile --group $${set%%:*} --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/$${set#*:}.lock; done
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.component.adapters.processes import free_port, running
 
-from cluster.cache import REPOSITORY, Cache
+from cluster.cache import REPOSITORY
 
-LOCK = REPOSITORY / "requirements" / "airflow.lock"
 DAG = """
 from airflow.sdk import dag, task
 
@@ -47,21 +43,9 @@ class Airflow:
 
 
 def environment() -> Path:
-    """A Python environment with everything that the lock file names; made once for each lock file."""
-    root = Cache.default().root
-    root.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    place = root / f"airflow-{sys.version_info[0]}.{sys.version_info[1]}-{key}"
-    with (root / f"{place.name}.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (place / "complete").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, timeout=120)
-            command = [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-            done = subprocess.run([*command, "-r", LOCK], check=False, timeout=900, capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError(f"Airflow cannot be installed:\n{done.stderr[-3000:]}")
-            (place / "complete").touch()
-    return place
+    """A Python environment with Airflow, which the cache keeps: that of the example pipelines."""
+    command = [REPOSITORY / ".ci" / "environment", "pipelines/airflow"]
+    return Path(subprocess.run(command, check=True, timeout=900, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 
 @contextlib.contextmanager

@@ -527,3 +527,29 @@ def test_retraining_is_shown_with_what_is_under_way_and_what_ended() -> None:
     assert "nothing can begin: job.template needs a spec" in status(manifest)
     manifest["status"]["retraining"] = {"waiting": "drift (x) waits: a rollout is under way"}
     assert "drift (x) waits: a rollout is under way" in status(manifest)
+
+
+def test_gates_are_shown_while_they_decide_something() -> None:
+    manifest = samples.canary()
+    gate = {"name": "accuracy", "metric": {"name": "accuracy", "min": 0.9}}
+    result = {
+        "name": "accuracy",
+        "phase": "Fail",
+        "expected": "accuracy at least 0.9",
+        "found": "0.5",
+        "message": "too low",
+    }
+    manifest["spec"]["gates"] = [gate]
+    manifest["status"]["gates"] = {
+        "revision": "fraud-v8-0a1b2c3d",
+        "version": "8",
+        "phase": "Fail",
+        "since": "2026-01-01T00:00:00Z",
+        "results": [result],
+    }
+    shown = " ".join(status(manifest, 60).split())
+    assert "Gates of version 8" in shown
+    assert "accuracy ✗ Fail" in shown and "too low" in shown
+    manifest["status"]["gates"]["phase"] = "Pass"
+    manifest["status"].pop("rollout")
+    assert "Gates" not in status(manifest, 120), "what has passed and is over is no news"

@@ -50,7 +50,7 @@ _ADVICE: dict[Reason, str] = {
     Reason.ANALYSIS_ERROR: "see that the metric server answers and that the template's query is right",
     Reason.MINIMUM_REPLICAS_UNAVAILABLE: "look at the pods: kubectl get pods -n {namespace} -l steersman.dev/deployment={name}",
     Reason.ROUTE_NOT_ACCEPTED: "see why the gateway refuses it: kubectl describe {route} -n {namespace}",
-    Reason.DRIFT_DETECTED: "see which columns: steersman drift {name} -n {namespace}; then train on newer data, or find what feeds the model wrong values",
+    Reason.DRIFT_DETECTED: "see what drifted: steersman drift {name} -n {namespace}; then train on newer data, or find what feeds the model wrong values",
     Reason.NO_REFERENCE: "store a reference with the model by steersman.profile.log_reference, or take spec.drift away",
     Reason.DRIFT_UNKNOWN: "see that the metric server of spec.drift.prometheus, or the operator's own, answers",
     Reason.RETRAINING_INVALID: "correct spec.retraining, or what it refers to, as the message says",

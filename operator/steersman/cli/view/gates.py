@@ -29,12 +29,12 @@ def render_gates(model: str, version: str, against: str | None, results: Sequenc
     ]
 
 
-def gates_table(results: Sequence[GateResult]) -> Table:
-    """A line for each gate."""
+def gates_table(results: Sequence[GateResult], *, wraps: bool = False) -> Table:
+    """A line for each gate; `wraps` breaks long cells where the screen ends."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     messages = any(result.message for result in results)
     for header in ("GATE", "RESULT", "EXPECTED", "FOUND", *(["WHY"] if messages else [])):
-        table.add_column(header, no_wrap=True)
+        table.add_column(header, no_wrap=not wraps or header in ("GATE", "RESULT"), overflow="fold")
     for result in results:
         marker, style = _STYLES[result.phase]
         cells = [

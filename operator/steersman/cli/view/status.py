@@ -219,7 +219,7 @@ def _gates(md: ModelDeployment, now: float) -> RenderableType | None:
     if gates.phase is GatePhase.PASS and md.status.rollout is None:
         return None
     note = f"of version {clean(gates.version)}, for {human_duration(now - gates.since)}"
-    return _section("Gates", gates_table(gates.results), note)
+    return _section("Gates", gates_table(gates.results, wraps=True), note)
 
 
 def _since(now: float, what: Quarantine | RollbackStatus | None) -> str:
