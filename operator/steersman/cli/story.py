@@ -191,6 +191,7 @@ def _timeline(md: ModelDeployment, version: str, facts: VersionFacts | Missing |
         yield Happening(
             status.rollback.since, f"brought back instead of {status.rollback.instead_of}: {status.rollback.message}"
         )
+    yield from _retrainings(md, version)
     drifts = {ConditionType.DATA_DRIFT: "data drift", ConditionType.CONCEPT_DRIFT: "concept drift"}
     for condition in status.conditions if status.stable is not None and status.stable.version == version else ():
         if condition.type in drifts and condition.status == ConditionStatus.TRUE:
@@ -198,3 +199,20 @@ def _timeline(md: ModelDeployment, version: str, facts: VersionFacts | Missing |
     if status.action is not None and status.model is not None and status.model.version == version:
         # The annotation has no user; the API server's audit log has.
         yield Happening(status.action.at, f"somebody said {status.action.action}: {status.action.result}")
+
+
+def _retrainings(md: ModelDeployment, version: str) -> Iterator[Happening]:
+    """Those that made the version, and those that were begun while it was stable."""
+    status = md.status.retraining
+    if status is None:
+        return
+    for entry in status.history:
+        why = f"{entry.id} ({entry.trigger}: {entry.reason})"
+        if entry.version == version:
+            yield Happening(entry.started_at, f"retraining {why} began, which made it")
+        elif entry.stable_version == version:
+            yield Happening(entry.started_at, f"retraining {why} began")
+            yield Happening(entry.ended_at, f"retraining {entry.id} {entry.outcome}: {entry.message}")
+    run = status.current
+    if run is not None and run.stable_version == version:
+        yield Happening(run.started_at, f"retraining {run.id} ({run.trigger}: {run.reason}) began: it is under way")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from steersman.api.conditions import Reason
+from steersman.api.modeldeployment import ModelDeployment
 from steersman.cli.commands import lineage as command
+from steersman.cli.story import story_of
 from steersman.core.gates import Needs, RunFacts, VersionFacts
-from steersman.core.gates.facts import Dataset
+from steersman.core.gates.facts import Dataset, Unknown
 from steersman.ports import RegistryCredentials, RegistryError
 from unit.cli.conftest import Run
 from unit.cli.in_memory import InMemoryClient
@@ -183,3 +185,27 @@ def test_nothing_to_tell_of(run: Run, registry: FakeRegistry) -> None:
     result = run(nothing, "lineage", "fraud")
     assert result.code == 1 and "--version" in result.err
     assert run(client(), "lineage", "nobody").code == 1
+
+
+def test_retrainings_stand_where_they_belong() -> None:
+    manifest = healthy()
+    entry = {
+        "id": "fraud-retrain-1-abcde",
+        "trigger": "drift",
+        "reason": "DataDrift",
+        "target": "job",
+        "outcome": "Succeeded",
+        "message": "version 8 was registered",
+        "startedAt": ago(300),
+        "endedAt": ago(200),
+        "stableVersion": "7",
+        "version": "8",
+    }
+    running = {"id": "fraud-retrain-2-abcde", "trigger": "manual", "reason": "by hand", "target": "job"}
+    running |= {"startedAt": ago(20), "attemptAt": ago(20), "stableVersion": "8"}
+    manifest["status"]["retraining"] = {"history": [entry], "current": running}
+    md = ModelDeployment.model_validate(manifest)
+    told = {version: [each.what for each in story_of(md, version, Unknown("")).timeline] for version in ("7", "8")}
+    assert "retraining fraud-retrain-1-abcde Succeeded: version 8 was registered" in told["7"]
+    assert "retraining fraud-retrain-1-abcde (drift: DataDrift) began, which made it" in told["8"]
+    assert "retraining fraud-retrain-2-abcde (manual: by hand) began: it is under way" in told["8"]
