@@ -25,7 +25,10 @@ ACCOUNT = {
 
 @pytest.fixture(scope="module")
 def api(control_plane: Any) -> Any:
-    control_plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all([NAMESPACE, ACCOUNT]))
+    # Server-side: the account may come by itself at the same moment.
+    control_plane.kubectl(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", input=yaml.safe_dump_all([NAMESPACE, ACCOUNT])
+    )
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
     for kind in KINDS:
         control_plane.wait("condition=Established", f"customresourcedefinition/{kind.crd_name}")
