@@ -35,8 +35,8 @@ PATIENCE = 30.0
 
 _TROUBLE = {Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED, Reason.PODS_FAILING, Reason.DRIFT_DETECTED}
 """Reasons that are no good news although the condition is True: a rollout goes on, but its pods do not come; a model serves, but drifts."""
-_SUMS = {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED}
-"""Conditions that say again what others say."""
+_SUMS = {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.GATES_PASSED}
+"""Conditions that say again what others say, or what the table of gates says."""
 
 _SET_BACK = {
     Reason.QUARANTINED,

@@ -184,7 +184,7 @@ def _last_rollout(md: ModelDeployment, now: float) -> RenderableType | None:
     )
     body: list[RenderableType] = [outcome]
     told = [what.message for what in (md.status.quarantine, md.status.rollback) if what is not None]
-    if clean(last.message) and last.message not in told:
+    if clean(last.message) and last.message not in told and last.message not in md.status.message:
         body.append(plain(last.message, style="dim"))
     return _section("Last rollout", Group(*body))
 
