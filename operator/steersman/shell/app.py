@@ -29,7 +29,6 @@ from steersman.adapters.metrics.newrelic import NewRelicProvider
 from steersman.adapters.metrics.plugin import PluginProvider
 from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
 from steersman.adapters.metrics.shared import SharedQueries
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
 from steersman.adapters.notify.targets import AppriseSender
 from steersman.adapters.pipelines.airflow import AirflowPipeline
@@ -41,6 +40,7 @@ from steersman.adapters.pipelines.kubeflow import KubeflowPipeline
 from steersman.adapters.pipelines.webhook import WebhookPipeline
 from steersman.adapters.registries.mlflow import MLflowRegistry
 from steersman.adapters.replay import ServiceReplay
+from steersman.adapters.transport import Transport
 from steersman.api.meta import LABEL_DEPLOYMENT
 from steersman.api.retraining_actions import Target
 from steersman.core.snapshot import EventIntent, Problem

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.component.adapters.airflow_server import Airflow, airflow
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.airflow import AirflowPipeline
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import RetrainingAction, Target
 from steersman.core.retraining.model import Began, Order, Run, RunState
 from steersman.core.retraining.work import settings_json

@@ -20,8 +20,8 @@ from steersman.adapters.metrics.influxdb import InfluxDBProvider
 from steersman.adapters.metrics.mlflow import MLflowProvider
 from steersman.adapters.metrics.newrelic import NewRelicProvider
 from steersman.adapters.metrics.prometheus import PrometheusProvider
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.metrics.web import WebProvider
+from steersman.adapters.transport import Transport
 from steersman.core.analysis.model import MetricQuery, Over, Part, Source
 from steersman.ports import AccessRefused, MetricError, MetricServer, Secrets
 

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from steersman.adapters.metrics.prometheus import OwnAccess, PrometheusProvider
-from steersman.adapters.metrics.transport import Transport
+from steersman.adapters.transport import Transport
 from steersman.core.analysis.model import MetricQuery, Over, Part, Sample, Series, Source
 from steersman.ports import MetricError, Secrets
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
-from steersman.adapters.metrics.transport import Request, Transport, header_value
+from steersman.adapters.transport import Request, Transport, header_value
 from steersman.api.retraining import GitTag
 from steersman.core.retraining.triggers import natural
 from steersman.ports import MetricError, Secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization
+from steersman.adapters.transport import Answer, Request, Transport, authorization
 from steersman.api.retraining import HttpResource
 from steersman.ports import MetricError, Secrets
 

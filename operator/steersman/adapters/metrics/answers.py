@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from steersman.adapters.metrics.transport import Answer
+from steersman.adapters.transport import Answer
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError
 

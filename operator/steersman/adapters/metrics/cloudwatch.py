@@ -18,7 +18,7 @@ from typing import Any, Final
 from steersman.adapters.http import one_line
 from steersman.adapters.metrics.answers import within
 from steersman.adapters.metrics.over_time import OverTimeServer
-from steersman.adapters.metrics.transport import Request, Transport
+from steersman.adapters.transport import Request, Transport
 from steersman.api.metric_providers import CloudWatchProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Series
 from steersman.ports import MetricError, Secrets

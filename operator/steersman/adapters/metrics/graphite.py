@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from steersman.adapters.http import server_url
 from steersman.adapters.metrics.answers import document, pairs, span, within
 from steersman.adapters.metrics.over_time import OverTimeServer
-from steersman.adapters.metrics.transport import Answer, Request, authorization
+from steersman.adapters.transport import Answer, Request, authorization
 from steersman.api.metric_providers import GraphiteProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Series
 from steersman.ports import MetricError, Secrets

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from steersman.adapters.http import one_line, server_url
 from steersman.adapters.metrics.answers import within
-from steersman.adapters.metrics.transport import Answer, Request, Transport, header_value
+from steersman.adapters.transport import Answer, Request, Transport, header_value
 from steersman.api.metric_providers import InfluxDBProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError, Secrets

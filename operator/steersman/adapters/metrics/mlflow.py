@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from steersman.adapters.http import one_line, server_url
 from steersman.adapters.metrics.answers import document, no_series
-from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization
+from steersman.adapters.transport import Answer, Request, Transport, authorization
 from steersman.api.metric_providers import MLflowProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError, Secrets

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from steersman.adapters.http import one_line
 from steersman.adapters.metrics.answers import document, within
-from steersman.adapters.metrics.transport import Answer, Request, Transport, header_value
+from steersman.adapters.transport import Answer, Request, Transport, header_value
 from steersman.api.metric_providers import NewRelicProvider as Settings
 from steersman.api.metric_providers import Region
 from steersman.core.analysis.model import MetricQuery, Sample, Series

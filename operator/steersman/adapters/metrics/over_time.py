@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from steersman.adapters.metrics.answers import latest
-from steersman.adapters.metrics.transport import Transport
+from steersman.adapters.transport import Transport
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import Secrets
 

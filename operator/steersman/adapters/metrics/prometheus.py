@@ -14,7 +14,7 @@ from typing import Any
 
 from steersman.adapters.http import one_line, server_url
 from steersman.adapters.metrics.clocks import check_clocks
-from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization
+from steersman.adapters.transport import Answer, Request, Transport, authorization
 from steersman.api.metric_access import Header, SecretRef, Tls
 from steersman.api.metric_providers import PrometheusProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Sample, Series

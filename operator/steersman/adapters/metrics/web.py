@@ -8,7 +8,7 @@ from typing import Any
 import jmespath
 
 from steersman.adapters.metrics.answers import document, no_series
-from steersman.adapters.metrics.transport import Request, Transport, header_value
+from steersman.adapters.transport import Request, Transport, header_value
 from steersman.api.metric_providers import WebProvider as Settings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import MetricError, Secrets

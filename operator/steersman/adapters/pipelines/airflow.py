@@ -9,8 +9,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.calls import Calls, Reply, credentials, secret_text, settings_of, text
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import AirflowAction
 from steersman.core.retraining.model import Began, Order, Run, RunState
 from steersman.ports import PipelineError, Secrets

@@ -14,7 +14,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from steersman.adapters.http import one_line
-from steersman.adapters.metrics.transport import Answer, Request, Transport, authorization, header_value
+from steersman.adapters.transport import Answer, Request, Transport, authorization, header_value
 from steersman.api.meta import ApiModel
 from steersman.api.metric_access import SecretRef
 from steersman.api.retraining_actions import HttpTarget

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.calls import Calls, secret_text, settings_of, text
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import CircleCIAction
 from steersman.core.retraining.model import Order, Run, RunState
 from steersman.ports import Secrets

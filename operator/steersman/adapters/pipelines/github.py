@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.calls import Calls, Reply, secret_text, settings_of, text, web_url
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import GitHubAction
 from steersman.core.retraining.model import Began, Order, Run, RunState
 from steersman.ports import PipelineError, Secrets

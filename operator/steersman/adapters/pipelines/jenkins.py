@@ -6,8 +6,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.calls import Calls, Reply, credentials, settings_of, text, web_url
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import JenkinsAction
 from steersman.core.retraining.model import Order, Run, RunState
 from steersman.ports import Secrets

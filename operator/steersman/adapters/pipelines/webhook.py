@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.calls import Calls, credentials, secret_text, settings_of, text, web_url
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import WebhookAction
 from steersman.core.retraining.model import Began, Order, Run, RunState
 from steersman.ports import PipelineError, Secrets

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from steersman.adapters.data.git_tags import GitTags
 from steersman.adapters.data.http_resource import HASHED_BYTES, HttpContent
-from steersman.adapters.metrics.transport import Transport
+from steersman.adapters.transport import Transport
 from steersman.ports import AccessRefused, MetricError, Secrets
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]

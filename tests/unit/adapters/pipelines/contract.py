@@ -10,7 +10,6 @@ from typing import Any
 
 from aiohttp import web
 
-from steersman.adapters.metrics.transport import Transport
 from steersman.adapters.pipelines.airflow import AirflowPipeline
 from steersman.adapters.pipelines.circleci import CircleCIPipeline
 from steersman.adapters.pipelines.github import GitHubPipeline
@@ -18,6 +17,7 @@ from steersman.adapters.pipelines.gitlab import GitLabPipeline
 from steersman.adapters.pipelines.jenkins import JenkinsPipeline
 from steersman.adapters.pipelines.kubeflow import KubeflowPipeline
 from steersman.adapters.pipelines.webhook import WebhookPipeline
+from steersman.adapters.transport import Transport
 from steersman.api.retraining_actions import RetrainingAction, Target
 from steersman.core.retraining.model import Order
 from steersman.core.retraining.work import settings_json

@@ -1,4 +1,4 @@
-"""One careful HTTP request, as every metric provider that speaks HTTP makes it."""
+"""One careful HTTP request, as metric providers, pipelines and data sources make it."""
 
 from __future__ import annotations
 
