@@ -80,8 +80,7 @@ def _runs(settings: AirflowAction) -> str:
 
 
 def _run(reply: Reply, order: Order) -> Run:
-    if not 200 <= reply.status < 300:
-        raise reply.refused()
+    reply.require_success()
     found = reply.document()
     state, ref = found.get("state"), text(found.get("dag_run_id"))
     if not isinstance(state, str) or ref != order.key:

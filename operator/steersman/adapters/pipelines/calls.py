@@ -77,6 +77,11 @@ class Reply:
         """What to say of an answer that is not as the server's API has it."""
         return PipelineError(f"{self.shown} answered HTTP {self.status}, but not as {self.server} does", Began.UNKNOWN)
 
+    def require_success(self) -> None:
+        """Raise PipelineError unless the status is 2xx."""
+        if not 200 <= self.status < 300:
+            raise self.refused()
+
     def refused(self) -> PipelineError:
         """What to say of an answer that says no."""
         return PipelineError(f"{self.server} at {self.shown} answered HTTP {self.status}{self.said}", Began.REFUSED)

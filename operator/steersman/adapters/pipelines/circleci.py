@@ -34,8 +34,7 @@ class CircleCIPipeline:
             branch = {"branch": settings.branch}
             document |= {"definition_id": settings.definition_id, "config": branch, "checkout": branch}
         reply = await self._calls(settings, secrets).post(path, document)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         found = reply.document()
         ref, number = text(found.get("id")), text(found.get("number"))
         if not ref:

@@ -43,8 +43,7 @@ class GitHubPipeline:
         if reply.status == 422 and b"return_run_details" in reply.body:
             del document["return_run_details"]
             reply = await calls.post(path, document)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         if reply.status != 204:
             found = reply.document()
             ref = text(found.get("workflow_run_id"))
@@ -71,8 +70,7 @@ class GitHubPipeline:
         since = datetime.fromtimestamp(order.at - EARLIER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = f"?event=workflow_dispatch&per_page=100&created={quote(f'>={since}', safe='')}"
         reply = await self._calls(settings, secrets).get(f"{_workflow(settings)}/runs{query}")
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         for found in reply.listed("workflow_runs"):
             if order.key in text(found.get("display_title")).split():
                 return _run(reply, found)

@@ -38,8 +38,7 @@ class GitLabPipeline:
         # Not the API token: GitLab would take the trigger token for that of a user.
         calls = Calls(self._transport, "GitLab", settings.url, settings, secrets)
         reply = await calls.post(f"{_project(settings)}/trigger/pipeline", form=form)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         return _run(reply, reply.document())
 
     async def find(self, order: Order, secrets: Secrets) -> Run | None:
@@ -48,8 +47,7 @@ class GitLabPipeline:
         since = datetime.fromtimestamp(order.at - EARLIER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = f"?source=trigger&per_page=100&updated_after={quote(since, safe='')}"
         reply = await self._calls(settings, secrets).get(f"{_project(settings)}/pipelines{query}")
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         for found in reply.listed():
             if order.key in text(found.get("name")).split():
                 return _run(reply, found)

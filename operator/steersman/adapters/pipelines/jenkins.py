@@ -30,8 +30,7 @@ class JenkinsPipeline:
         reply = await self._calls(settings, secrets).post(
             f"{_job(settings)}/buildWithParameters", form=dict(order.parameters)
         )
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         # Only the number is taken: Jenkins may know itself by another name, and credentials go nowhere else.
         item = re.search(r"/queue/item/([0-9]+)/?$", reply.headers.get("Location", ""))
         if item is None:

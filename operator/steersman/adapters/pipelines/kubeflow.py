@@ -45,8 +45,7 @@ class KubeflowPipeline:
         if settings.service_account is not None:
             document["service_account"] = settings.service_account
         reply = await self._calls(settings, secrets).post(RUNS, document)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         return _run(reply, reply.document())
 
     async def find(self, order: Order, secrets: Secrets) -> Run | None:
@@ -57,8 +56,7 @@ class KubeflowPipeline:
         if settings.experiment_id is not None:
             query += f"&experiment_id={quote(settings.experiment_id, safe='')}"
         reply = await self._calls(settings, secrets).get(RUNS + query)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         named = [each for each in reply.listed("runs", may_be_absent=True) if each.get("display_name") == order.key]
         return _run(reply, named[0]) if named else None
 

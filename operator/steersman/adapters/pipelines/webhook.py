@@ -42,8 +42,7 @@ class WebhookPipeline:
         signature = sign(secret_text(secrets, settings.secret.secret_name, settings.secret.key), order.key, sent, body)
         headers = {"webhook-id": order.key, "webhook-timestamp": sent, "webhook-signature": signature}
         reply = await self._calls(settings, settings.url, secrets).post("", body=body, headers=headers)
-        if not 200 <= reply.status < 300:
-            raise reply.refused()
+        reply.require_success()
         state = RunState.SUCCEEDED if settings.status_url is None else RunState.RUNNING
         return Run(state, order.key)
 
