@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from steersman.api.faults import faults
 from steersman.api.meta import API_VERSION, ApiModel
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.cli.errors import UserError
@@ -54,8 +55,9 @@ def spec_of(model: type[Spec], manifest: Manifest) -> Spec:
     try:
         return model.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        raise UserError(f"{manifest.get('kind')} {name_of(manifest)}: the spec is not valid: {faults}") from error
+        raise UserError(
+            f"{manifest.get('kind')} {name_of(manifest)}: the spec is not valid: {faults(error, 5)}"
+        ) from error
 
 
 def deployment(manifests: Sequence[Manifest], name: str | None) -> tuple[str, ModelDeploymentSpec]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from steersman.api.conditions import ConditionStatus, ConditionType, Reason, next_condition
+from steersman.api.faults import faults
 from steersman.api.status import (
     ModelDeploymentStatus,
     Outcome,
@@ -163,8 +164,7 @@ def _at_target(turn: Turn, desired: Revision | None) -> bool:
 
 def _invalid(snapshot: Snapshot, status: ModelDeploymentStatus, error: ValidationError) -> Plan:
     """A spec that the models refuse, although the API server let it pass: nothing that runs is touched."""
-    details = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()[:5])
-    problem = Problem(Reason.INVALID_SPEC, f"the spec is not valid: {details}"[:1024])
+    problem = Problem(Reason.INVALID_SPEC, f"the spec is not valid: {faults(error, 5)}"[:1024])
     old = next((c for c in status.conditions if c.type == ConditionType.ACCEPTED), None)
     generation = int(snapshot.manifest["metadata"].get("generation", 0))
     changed = old is None or old.status != ConditionStatus.FALSE

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from steersman.api.analysis import PROVIDERS, Metric
+from steersman.api.faults import faults
 from steersman.api.metric_access import ProviderSettings
 from steersman.core.analysis.model import MetricQuery, Sample, Series
 from steersman.ports import AccessRefused, KubeClient, MetricError, MetricServer, Secrets
@@ -64,8 +65,7 @@ class MetricSources:
         try:
             names = sorted(SETTINGS[provider].model_validate_json(query.source.settings).secret_names())
         except ValidationError as error:
-            said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
-            raise MetricError(f"the settings of {provider} cannot be used: {said}") from None
+            raise MetricError(f"the settings of {provider} cannot be used: {faults(error)}") from None
         if names and namespace is None:
             raise MetricError(f"the settings of {provider} name a Secret, but no namespace is known for it")
         secrets = await self._secrets.read(namespace or "", names)

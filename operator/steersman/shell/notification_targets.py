@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from steersman.api.faults import faults
 from steersman.api.notifications import Notification, NotificationContent, SharedNotification
 from steersman.ports import ApiError, KubeClient, NotFound, NotificationError
 
@@ -31,8 +32,7 @@ def parse_targets(text: str) -> tuple[SharedNotification, ...]:
     try:
         found = _TARGETS.validate_json(text)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
-        raise ValueError(said) from None
+        raise ValueError(faults(error)) from None
     names = [target.name for target in found]
     if len(set(names)) != len(names):
         raise ValueError("two targets have the same name")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from steersman.api.analysis import AnalysisTemplateSpec
 from steersman.api.conditions import Reason
+from steersman.api.faults import faults
 from steersman.api.meta import API_VERSION
 from steersman.api.modeldeployment import ModelDeploymentSpec
 from steersman.api.registry import ModelRegistrySpec
@@ -172,7 +173,7 @@ class SnapshotBuilder:
             self._store.put(manifest)
         spec = self._specs.of(model, manifest)
         if isinstance(spec, ValidationError):
-            return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in spec.errors()[:3])
+            return faults(spec)
         return spec
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from steersman.adapters.http import one_line
 from steersman.adapters.transport import Answer, Request, Transport, authorization, header_value
+from steersman.api.faults import faults
 from steersman.api.meta import ApiModel
 from steersman.api.metric_access import SecretRef
 from steersman.api.retraining_actions import HttpTarget
@@ -36,8 +37,7 @@ def settings_of(model: type[Model], order: Order) -> Model:
     try:
         return model.model_validate_json(order.settings)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
-        raise PipelineError(f"the settings cannot be used: {said}", Began.REFUSED) from None
+        raise PipelineError(f"the settings cannot be used: {faults(error)}", Began.REFUSED) from None
 
 
 @dataclass(frozen=True)
