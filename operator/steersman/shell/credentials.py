@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Final
 
 from steersman.api.conditions import Reason
-from steersman.ports import ApiError, KubeClient, NotFound, RegistryCredentials, RegistryError
+from steersman.ports import KubeClient, RegistryCredentials, RegistryError
+from steersman.shell.secret_reader import SecretError, secret_data
 
 CREDENTIALS_SECONDS: Final = 300.0
 """How long credentials are kept before the Secret is read again; a refusal reads it again at once."""
@@ -35,21 +37,14 @@ class RegistrySecrets:
         if known is not None and now - known[0] < CREDENTIALS_SECONDS:
             return known[1]
         try:
-            secret = await self._client.get("v1", "Secret", namespace, name)
-        except NotFound:
-            raise RegistryError(
-                Reason.CREDENTIALS_NOT_FOUND, f"there is no Secret {name!r} in namespace {namespace!r}"
-            ) from None
-        except ApiError as error:
-            raise RegistryError(
-                Reason.CREDENTIALS_NOT_FOUND, f"Secret {name!r} could not be read (HTTP {error.status})"
-            ) from None
-        credentials = _credentials(secret.get("data") or {}, name)
+            credentials = _credentials(await secret_data(self._client, namespace, name), name)
+        except SecretError as error:
+            raise RegistryError(Reason.CREDENTIALS_NOT_FOUND, str(error)) from None
         self._known[where] = (now, credentials)
         return credentials
 
 
-def _credentials(data: dict[str, str], name: str) -> RegistryCredentials:
+def _credentials(data: Mapping[str, str], name: str) -> RegistryCredentials:
     def value(key: str) -> str | None:
         try:
             return base64.b64decode(data[key], validate=True).decode().strip() if key in data else None

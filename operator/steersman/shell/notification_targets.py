@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from steersman.api.faults import faults
 from steersman.api.notifications import Notification, NotificationContent, SharedNotification
-from steersman.ports import ApiError, KubeClient, NotFound, NotificationError
+from steersman.ports import KubeClient, NotificationError
+from steersman.shell.secret_reader import SecretError, secret_data
 
 _TARGETS = TypeAdapter(list[SharedNotification])
 
@@ -60,12 +61,9 @@ class TargetAddress:
 
     async def _from_secret(self, namespace: str, name: str, key: str) -> str:
         try:
-            secret = await self._client.get("v1", "Secret", namespace, name)
-        except NotFound:
-            raise NotificationError(f"there is no Secret {name!r} in namespace {namespace!r}", hopeless=True) from None
-        except ApiError as error:
-            raise NotificationError(f"Secret {name!r} could not be read (HTTP {error.status})") from None
-        raw = (secret.get("data") or {}).get(key)
+            raw = (await secret_data(self._client, namespace, name)).get(key)
+        except SecretError as error:
+            raise NotificationError(str(error), hopeless=error.missing) from None
         if raw is None:
             raise NotificationError(f"Secret {name!r} in namespace {namespace!r} has no key {key!r}", hopeless=True)
         try:

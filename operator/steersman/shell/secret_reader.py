@@ -16,6 +16,25 @@ SHORTEST_CENSORED: Final = 4
 """Characters of a Secret's value that are looked for in messages; shorter ones would be found everywhere."""
 
 
+class SecretError(Exception):
+    """A Secret is not there, or the API server does not give it; the message says which."""
+
+    def __init__(self, message: str, *, missing: bool) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+async def secret_data(client: KubeClient, namespace: str, name: str) -> Mapping[str, str]:
+    """What a Secret holds, still in base64. Raises SecretError."""
+    try:
+        secret = await client.get("v1", "Secret", namespace, name)
+    except NotFound:
+        raise SecretError(f"there is no Secret {name!r} in namespace {namespace!r}", missing=True) from None
+    except ApiError as error:
+        raise SecretError(f"Secret {name!r} could not be read (HTTP {error.status})", missing=False) from None
+    return secret.get("data") or {}
+
+
 class SecretReader:
     """Reads Secrets in the namespace that is named, which is the ModelDeployment's, and nowhere else."""
 
@@ -40,13 +59,10 @@ class SecretReader:
         if known is not None:
             return known[1]
         try:
-            secret = await self._client.get("v1", "Secret", namespace, name)
-        except NotFound:
-            raise MetricError(f"there is no Secret {name!r} in namespace {namespace!r}") from None
-        except ApiError as error:
-            raise MetricError(f"Secret {name!r} could not be read (HTTP {error.status})") from None
-        try:
-            data = {key: base64.b64decode(value, validate=True) for key, value in (secret.get("data") or {}).items()}
+            held = await secret_data(self._client, namespace, name)
+            data = {key: base64.b64decode(value, validate=True) for key, value in held.items()}
+        except SecretError as error:
+            raise MetricError(str(error)) from None
         except (binascii.Error, TypeError, ValueError):
             raise MetricError(f"Secret {name!r} in namespace {namespace!r} cannot be read") from None
         self._kept[namespace, name] = (now, data)
