@@ -146,13 +146,12 @@ class QuestionDesk:
         exchanges = []
         try:
             for sample in samples:
-                answers = [
-                    await self._replay.send(key[0], revision, question.path, sample.body, question.timeout)
-                    for revision in (question.candidate, question.stable)
-                    if revision is not None
-                ]
-                beside = answers[1] if question.stable is not None else NONE
-                exchanges.append(Exchange(answers[0], beside, sample.expected))
+                how = (question.path, sample.body, question.timeout)
+                candidate = await self._replay.send(key[0], question.candidate, *how)
+                stable = NONE
+                if question.stable is not None:
+                    stable = await self._replay.send(key[0], question.stable, *how)
+                exchanges.append(Exchange(candidate, stable, sample.expected))
         except ReplayError as error:
             return Unknown(str(error))
         return Exchanges(tuple(exchanges))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steersman.api.gate_status import GatePhase
+from steersman.api.gate_status import GatePhase, GateResult
 from steersman.core.gates.facts import Missing, Unknown
 from steersman.core.gates.words import quoted
 
@@ -19,6 +19,10 @@ class Finding:
     expected: str
     found: str = ""
     message: str = ""
+
+    def of_gate(self, name: str) -> GateResult:
+        """The result of the gate of that name."""
+        return GateResult(name=name, phase=self.phase, expected=self.expected, found=self.found, message=self.message)
 
     @classmethod
     def of(cls, passes: bool, expected: str, found: str, message: str = "") -> Finding:

@@ -35,9 +35,7 @@ def _result(
         finding = Finding.without(candidate, _judged(gate, VersionFacts("", ""), stable, now).expected)
     else:
         finding = _judged(gate, candidate, stable, now)
-    return GateResult(
-        name=gate.name, phase=finding.phase, expected=finding.expected, found=finding.found, message=finding.message
-    )
+    return finding.of_gate(gate.name)
 
 
 def _judged(

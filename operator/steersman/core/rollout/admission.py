@@ -63,7 +63,7 @@ def _status(turn: Turn, desired: Revision) -> GatesStatus:
     status = turn.status.gates
     if status is not None and (status.revision, status.judged) == (desired.name, asked):
         return status
-    results = [GateResult(name=gate.name, phase=GatePhase.PENDING, expected="") for gate in turn.spec.gates]
+    results = [gate_jobs.pending(gate.name) for gate in turn.spec.gates]
     return GatesStatus(
         revision=desired.name,
         version=desired.version,
@@ -121,7 +121,7 @@ def _of_registry(turn: Turn, gates: Sequence[Gate], desired: Revision) -> Sequen
         question = FactsQuestion(model, present.version, needs_of(comparing))
         stable = _facts(turn, question) if comparing else _NOT_ASKED
     if candidate is None or (present is not None and stable is None):
-        return [GateResult(name=gate.name, phase=GatePhase.PENDING, expected="") for gate in gates]
+        return [gate_jobs.pending(gate.name) for gate in gates]
     return judge(gates, candidate, stable, turn.now)
 
 

@@ -73,7 +73,7 @@ def tried_again(status: GatesStatus, now: float) -> GatesStatus:
     return anew(status, now).model_copy(update={"phase": GatePhase.PENDING, "results": passed})
 
 
-def pending(name: str, expected: str) -> GateResult:
+def pending(name: str, expected: str = "") -> GateResult:
     """A gate that is not judged yet."""
     return GateResult(name=name, phase=GatePhase.PENDING, expected=expected)
 

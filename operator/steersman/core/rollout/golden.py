@@ -53,7 +53,7 @@ def forgotten(status: GatesStatus, gates: list[Gate], now: float) -> GatesStatus
     names = {gate.name for gate in gates if gate.golden is not None}
     if all(result.phase == GatePhase.PENDING for result in status.results if result.name in names):
         return status
-    results = [pending(each.name, "") if each.name in names else each for each in status.results]
+    results = [pending(each.name) if each.name in names else each for each in status.results]
     return anew(status, now).model_copy(update={"results": results, "phase": GatePhase.PASS})
 
 
@@ -75,9 +75,6 @@ def _result(turn: Turn, status: GatesStatus, gate: Gate, settings: GoldenGate, k
         # Also what could not be had: it is asked again and again while it stands here.
         turn.questions.append(question)
     if answer is None:
-        return pending(gate.name, "")
+        return pending(gate.name)
     usable = answer if isinstance(answer, Exchanges | Missing | Unknown) else Unknown("the answer is of another kind")
-    finding = golden.judge(settings, usable)
-    return GateResult(
-        name=gate.name, phase=finding.phase, expected=finding.expected, found=finding.found, message=finding.message
-    )
+    return golden.judge(settings, usable).of_gate(gate.name)
