@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster import AlreadyRunning, Cluster, ClusterError
+from cluster import Cluster, ClusterError
 from demo.check import check
 from demo.installation import InstallationError, environment, install_operator, register_models
 from demo.live import Story
@@ -29,6 +28,7 @@ from demo.names import BAD_VERSION
 from demo.observe import Observations, Observer
 from demo.outputs import write_outputs
 from demo.records import Tail
+from demo.running import add_options, bring_up, on_cluster
 from demo.scenario import Scenario, ScenarioError
 from steersman.api.analysis import SequentialJudge
 from steersman.api.modeldeployment import Analysis
@@ -213,55 +213,20 @@ def _verdict(report: dict[str, Any], console: Console, output: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the cluster up afterwards")
-    parser.add_argument(
-        "--name", default="steersman-demo", help="name of the cluster that is made (default: %(default)s)"
-    )
-    parser.add_argument("--provider", default="auto", choices=["auto", "existing", "kind", "embedded"])
-    parser.add_argument("--context", default="", help="kubectl context of the provider `existing`")
-    parser.add_argument(
-        "--image-prefix", default="", help="registry from which the provider `existing` pulls the images"
-    )
-    parser.add_argument("--rate", type=float, default=80.0, help="requests per second (default: %(default)g)")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder for the report (default: here)")
+    add_options(parser, "steersman-demo", rate=80.0)
     options = parser.parse_args(arguments)
     if not options.rate > 0:
         parser.error("the rate must be above 0")
     console = Console()
     story = Story(console)
     phases = Phases(story.say)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    target: Cluster | None = None
-    try:
+
+    def up() -> Cluster:
         with phases.phase("cluster up"):
-            target = Cluster.up(
-                options.name,
-                provider=options.provider,
-                context=options.context,
-                image_prefix=options.image_prefix,
-                scrape_interval="2s",
-                tied=not options.keep,
-            )
-        return run(target, options, console, story, phases)
-    except AlreadyRunning:
-        console.print(
-            f"A cluster named {options.name} is up: choose another name with --name, or take it down with\n"
-            f"  make cluster-down NAME={options.name}",
-            highlight=False,
-        )
-        return 1
-    except KeyboardInterrupt:
-        console.print("\nInterrupted.")
-        return 130
-    except (ClusterError, InstallationError, ScenarioError, LoadError, subprocess.SubprocessError) as error:
-        console.print(f"\n{error}", markup=False, highlight=False, soft_wrap=True)
-        return 1
-    finally:
-        if target is not None:
-            if options.keep:
-                console.print(f"The cluster is left up:\n{target.describe()}", highlight=False)
-            else:
-                target.down()
+            return bring_up(options)
+
+    errors = (ClusterError, InstallationError, ScenarioError, LoadError, subprocess.SubprocessError)
+    return on_cluster(options, console, up, lambda target: run(target, options, console, story, phases), *errors)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -13,9 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster import AlreadyRunning, Cluster, ClusterError
+from cluster import Cluster, ClusterError
 from cluster.images import LOOP_TRAINER
 from demo.installation import InstallationError, install_operator
+from demo.running import add_options, bring_up, on_cluster
 from loop.outputs import write_outputs
 from loop.scenario import Loop, LoopError, Observations, play
 
@@ -57,44 +57,14 @@ def run(target: Cluster, options: argparse.Namespace, console: Console) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the loop."""
     parser = argparse.ArgumentParser(prog="python -m loop", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the cluster up afterwards")
-    parser.add_argument("--name", default="steersman-loop", help="name of the cluster (default: %(default)s)")
-    parser.add_argument("--provider", default="auto", choices=["auto", "existing", "kind", "embedded"])
-    parser.add_argument("--context", default="", help="kubectl context of the provider `existing`")
-    parser.add_argument("--image-prefix", default="", help="registry from which `existing` pulls the images")
-    parser.add_argument("--rate", type=float, default=40.0, help="requests per second (default: %(default)g)")
+    add_options(parser, "steersman-loop", rate=40.0)
     parser.add_argument("--steady", type=float, default=30.0, help="seconds without a change (default: %(default)g)")
-    parser.add_argument("--output", type=Path, default=Path(), help="folder for the report (default: here)")
     options = parser.parse_args(arguments)
     console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    target: Cluster | None = None
-    try:
-        target = Cluster.up(
-            options.name,
-            provider=options.provider,
-            context=options.context,
-            image_prefix=options.image_prefix,
-            scrape_interval="2s",
-            tied=not options.keep,
-        )
-        return run(target, options, console)
-    except AlreadyRunning:
-        hint = f"make cluster-down NAME={options.name}"
-        console.print(f"A cluster named {options.name} is up: choose another --name, or take it down: {hint}")
-        return 1
-    except KeyboardInterrupt:
-        console.print("\nInterrupted.")
-        return 130
-    except (ClusterError, InstallationError, LoopError, subprocess.SubprocessError) as error:
-        console.print(f"\n{error}", markup=False, highlight=False, soft_wrap=True)
-        return 1
-    finally:
-        if target is not None:
-            if options.keep:
-                console.print(f"The cluster is left up:\n{target.describe()}", highlight=False)
-            else:
-                target.down()
+    errors = (ClusterError, InstallationError, LoopError, subprocess.SubprocessError)
+    return on_cluster(
+        options, console, lambda: bring_up(options), lambda target: run(target, options, console), *errors
+    )
 
 
 if __name__ == "__main__":
